@@ -1,0 +1,135 @@
+"""The command line: neurolens lab | doctor | study | train."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from neurolens import doctor as checks
+from neurolens.studies.study import STUDIES, Card, Study, open_study
+
+app = typer.Typer(help="What do CNN neurons learn?", no_args_is_help=True, add_completion=False)
+console = Console()
+
+StudyName = Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: versions, device, threads, data, networks, memory; each finding with its cure."""
+    findings = list(checks.examine())
+    table = Table("", "what", "found", "cure", box=None)
+    for finding in findings:
+        table.add_row("[green]ok" if finding.ok else "[yellow]!!", finding.what, finding.found, finding.cure)
+    console.print(table)
+    raise typer.Exit(code=1 if any(finding.fatal for finding in findings) else 0)
+
+
+@app.command()
+def study(
+    name: StudyName,
+    as_json: AsJson = False,
+    measure: Annotated[bool, typer.Option("--measure", help="Measure accuracies anew on the test images.")] = False,
+    network: Annotated[str | None, typer.Argument(help="One network; all that are here if none is named.")] = None,
+) -> None:
+    """List a study's networks: accuracy, per-class accuracy, parameters, seed, data, file size."""
+    opened = _open(name)
+    cards = {network: _card(opened, network)} if network else opened.cards()
+    rows = [_row(opened, card, measure) for card in cards.values()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("network", "classes", "accuracy", "worst class", "parameters", "seed", "MB", "trained on")
+    for row in rows:
+        worst = min(row["per_class"], key=row["per_class"].get)
+        table.add_row(
+            row["network"],
+            ", ".join(row["classes"]),
+            f"{row['accuracy']:.2%} of {row['tested_on']}{' (measured now)' if measure else ''}",
+            f"{worst} {row['per_class'][worst]:.1%}",
+            f"{row['parameters']:,}",
+            str(row["recipe"]["seed"]),
+            f"{row['bytes'] / 1e6:.1f}",
+            row["trained_on"],
+        )
+    console.print(table if rows else f"{name} has no networks yet: neurolens train {name} near_pair")
+
+
+@app.command()
+def train(
+    name: StudyName,
+    network: Annotated[str, typer.Argument(help="near_pair, far_pair, all, reseeded or vgg16.")],
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    width: Annotated[int | None, typer.Option(help="Channels of the first stage; the paper's is 64.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, order, crops and flips.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for weights and card; the user's cache by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; the fastest there is by default.")] = None,
+) -> None:
+    """Train one of a study's networks; a run that was stopped goes on where it was."""
+    opened = _open(name)
+    changes = {k: v for k, v in {"epochs": epochs, "width": width, "seed": seed}.items() if v is not None}
+    try:
+        recipe = opened.recipe(network, **changes)
+        card = opened.train_network(network, recipe, out, device=device or checks.best_device())
+    except (ValueError, FloatingPointError) as error:
+        raise _refuse(error) from error
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on after the last whole epoch")
+        raise typer.Exit(code=130) from None
+    console.print(f"{name}/{network}: {card.accuracy:.2%} of {card.tested_on} test images; {card.weights}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context, port: Annotated[int | None, typer.Option(help="JupyterLab's port.")] = None) -> None:
+    """Start JupyterLab on the course; further arguments go to JupyterLab."""
+    course = Path("notebooks/00_start_here.ipynb")
+    if not course.exists():
+        raise _refuse(f"{course} is not here; run this in a clone of NeuroLens")
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        *([f"--port={port}"] if port else []),
+        *context.args,
+        str(course),
+    ]
+    try:
+        raise typer.Exit(code=subprocess.call(command))
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+def _open(name: str) -> Study:
+    try:
+        opened = open_study(name)
+    except (ValueError, OSError) as error:
+        raise _refuse(error) from error
+    if opened.name != name:
+        raise _refuse(opened.notice)
+    return opened
+
+
+def _card(opened: Study, network: str) -> Card:
+    try:
+        return opened.card(network)
+    except (ValueError, OSError) as error:
+        raise _refuse(error) from error
+
+
+def _row(opened: Study, card: Card, measure: bool) -> dict:
+    row = dataclasses.asdict(card)
+    row["weights"] = str(card.weights)
+    row["bytes"] = card.weights.stat().st_size
+    return {**row, **card.measure(opened.images(card.network))} if measure else row
+
+
+def _refuse(reason: object) -> typer.Exit:
+    Console(stderr=True).print(f"[red]neurolens:[/] {reason}", highlight=False)
+    return typer.Exit(code=2)

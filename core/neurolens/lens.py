@@ -1,0 +1,261 @@
+"""Look into a trained classifier without touching it."""
+
+import copy
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neurolens.units import Objective, parse
+
+Precision = Literal["fp32", "bf16"]
+OUTPUT = "output"  # the logits' key among a network's outputs
+
+
+class Lens:
+    """Names a classifier's layers, and runs it forward only as far as a unit needs.
+
+    All work is done by a *twin*: a copy of the modules in eval mode and frozen, which shares the network's
+    weights (no memory, and never out of date). The network itself gets no hooks, keeps its gradients and its
+    training flag, and may be trained or shown elsewhere meanwhile.
+
+    Args:
+        network: Any classifier from images (n c h w) to logits (n k).
+        classes: Names of the logits; numbers where they have none.
+        size: Height and width of the images in pixels.
+        mean: Per-channel mean to subtract from RGB in [0, 1], for a network that does not normalise itself.
+        std: Per-channel standard deviation to divide by; goes with `mean`.
+        name: What captions call the network.
+
+    Attributes:
+        layers: Output shape, without the batch, of every layer that has one: `(c, h, w)` or `(d,)`.
+        stages: The top-level layers with weights and positions, from the image upwards.
+
+    Raises:
+        ValueError: If the network does not map images of this size to one logit for each class.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        classes: Sequence[str] = (),
+        size: tuple[int, int] = (32, 32),
+        *,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        name: str = "network",
+    ):
+        if (mean is None) != (std is None):
+            raise ValueError(f"`mean` (={mean}) and `std` (={std}) go together: give both or none")
+        self.network = network
+        self.name = name
+        self.size = size
+        self._moments = None if mean is None else (torch.tensor(mean), torch.tensor(std))
+        self._request = threading.local()
+        self._twins: dict[str, tuple[list, nn.Module]] = {}
+        self._lock = threading.Lock()
+        self._calls: dict[str, int] = {}
+        self.layers = self._probe()
+        logits = self.layers.pop(OUTPUT)
+        if len(logits) != 1 or (classes and len(classes) != logits[0]):
+            raise ValueError(
+                f"`classes` (={tuple(classes)}) must name each output of the network, whose shape is {logits}"
+            )
+        self.classes = tuple(classes) or tuple(str(i) for i in range(logits[0]))
+        modules = dict(network.named_children())
+        self.stages = tuple(
+            layer
+            for layer, shape in self.layers.items()
+            if layer in modules and len(shape) == 3 and any(True for _ in modules[layer].parameters())
+        )
+
+    def __repr__(self) -> str:
+        return f"Lens({self.name}: {', '.join(self.stages)} → {', '.join(self.classes)})"
+
+    def __getitem__(self, address: str | Objective) -> Objective:
+        """Return the unit or sum of units at this address, checked against layers and classes.
+
+        Raises:
+            ValueError: If the address cannot be read, or names what this network does not have.
+        """
+        objective = parse(address) if isinstance(address, str) else address
+        objective.check(self.layers, self.classes)
+        return objective
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are."""
+        return next(self.network.parameters()).device
+
+    def outputs(
+        self,
+        images: Float[Tensor, "n c h w"],
+        layers: Iterable[str],
+        *,
+        leaf: str | None = None,
+        precision: Precision = "fp32",
+    ) -> dict[str, Float[Tensor, "n ..."]]:
+        """Return these layers' outputs, computed no further than the last of them.
+
+        Gradients flow to `images` if they ask for it, or to the output of `leaf`, and to nothing else.
+
+        Args:
+            images: RGB in [0, 1].
+            layers: Names from `self.layers`; `"output"` for the logits.
+            leaf: A layer to differentiate by: its output is cut from what made it and asks for gradients.
+            precision: `"bf16"` runs on weights stored in bf16 where the device computes in it, about 0.4% off.
+
+        Returns:
+            For each layer its output in fp32. A layer that is used several times gives its last output.
+
+        Raises:
+            ValueError: If a layer is unknown, or the images have the wrong type or shape.
+        """
+        wanted = {*layers} | ({leaf} if leaf else set())
+        unknown = wanted - self.layers.keys() - {OUTPUT}
+        if unknown:
+            raise ValueError(f"`layers` (={sorted(unknown)}) are not in {self.name}; stages: {', '.join(self.stages)}")
+        if not images.is_floating_point() or images.ndim != 4:
+            raise ValueError(
+                f"`images` (={tuple(images.shape)}, {images.dtype}) must be RGB in [0, 1] of shape (n, c, h, w), "
+                "float; `Images.rgb()` gives that"
+            )
+        return self._run(images.to(self.device), wanted, leaf, precision)
+
+    def logits(self, images: Float[Tensor, "n c h w"], *, batch_size: int = 250) -> Float[Tensor, "n k"]:
+        """Return the logits of any number of images, a batch at a time, without gradients."""
+        with torch.no_grad():
+            return torch.cat([self.outputs(batch, {OUTPUT})[OUTPUT] for batch in images.split(batch_size)])
+
+    def probabilities(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Return softmax(logits)."""
+        return self.logits(images).softmax(1)
+
+    def _run(self, images: Tensor, wanted: set[str], leaf: str | None, precision: Precision) -> dict[str, Tensor]:
+        twin = self._twin(self._settle(precision))
+        if self._moments is not None:
+            mean, std = (moment.to(images).view(-1, 1, 1) for moment in self._moments)
+            images = (images - mean) / std
+        left = {name: self._calls[name] for name in wanted - {OUTPUT}}
+        request = _Request(left, leaf, may_stop=OUTPUT not in wanted)
+        self._request.current = request
+        try:
+            logits = twin(images.to(next(twin.parameters()).dtype))
+            if OUTPUT in wanted:
+                request.found[OUTPUT] = logits
+        except _FarEnough:
+            pass
+        finally:
+            self._request.current = None
+        return {name: out if name == leaf else out.float() for name, out in request.found.items()}
+
+    def _settle(self, precision: Precision) -> Precision:
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f"`precision` (={precision!r}) must be 'fp32' or 'bf16'")
+        if precision == "bf16" and not has_fast_bf16(self.device):
+            warnings.warn(f"{self.device} has no bf16 arithmetic; working in fp32", stacklevel=4)
+            return "fp32"
+        return precision
+
+    def _twin(self, precision: Precision) -> nn.Module:
+        """Return the frozen copy, made again where the network's tensors have been replaced (or, bf16, changed)."""
+        tensors = [*self.network.parameters(), *self.network.buffers()]
+        state = [(t.data_ptr(), t.device, t._version if precision == "bf16" else 0) for t in tensors]
+        with self._lock:
+            if precision not in self._twins or self._twins[precision][0] != state:
+                self._twins[precision] = (state, self._make_twin(precision))
+            return self._twins[precision][1]
+
+    def _make_twin(self, precision: Precision) -> nn.Module:
+        shared: dict[int, object] = {
+            id(p): nn.Parameter(p.detach(), requires_grad=False) for p in self.network.parameters()
+        }
+        shared.update({id(b): b.detach() for b in self.network.buffers()})
+        try:
+            twin = copy.deepcopy(self.network, shared).eval()
+        except RuntimeError as error:
+            raise ValueError(
+                f"`network` (={type(self.network).__name__}) holds tensors that are part of a graph ({error}); "
+                "detach them first"
+            ) from error
+        if precision == "bf16":
+            twin = twin.to(torch.bfloat16)
+        for name, module in twin.named_modules():
+            if name:
+                module.register_forward_hook(self._hook(name))
+        return twin
+
+    def _hook(self, name: str) -> Callable[[nn.Module, object, Tensor], Tensor]:
+        def hand_over(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+            request = getattr(self._request, "current", None)  # each thread has its own
+            return output if request is None else request.receive(name, output)
+
+        return hand_over
+
+    def _probe(self) -> dict[str, tuple[int, ...]]:
+        """Run one empty image and note the shape of every layer, in order, and how often each is called."""
+        try:
+            colours = next(p for p in self.network.parameters() if p.ndim == 4).shape[1]
+        except StopIteration:
+            raise ValueError(f"`network` (={type(self.network).__name__}) has no convolution to look into") from None
+        recorder = _Recorder()
+        twin = self._twin("fp32")
+        self._request.current = recorder
+        try:
+            with torch.no_grad():
+                logits = twin(torch.zeros(1, colours, *self.size, device=self.device))
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"`size` (={self.size}) does not suit {self.name}: {error}") from error
+        finally:
+            self._request.current = None
+        self._calls = recorder.calls
+        return {**recorder.shapes, OUTPUT: tuple(logits.shape[1:])}
+
+
+class _FarEnough(Exception):  # noqa: N818 - it ends a forward pass, it is no error
+    """Ends a forward pass as soon as everything asked for is there."""
+
+
+@dataclass
+class _Request:
+    """One forward pass's wishes: how many more calls each wanted layer is due."""
+
+    left: dict[str, int]
+    leaf: str | None
+    may_stop: bool
+    found: dict[str, Tensor] = field(default_factory=dict)
+
+    def receive(self, name: str, output: Tensor) -> Tensor:
+        if name not in self.left:
+            return output
+        self.left[name] -= 1
+        if name == self.leaf and not self.left[name]:
+            output = output.detach().requires_grad_()
+        self.found[name] = output
+        if self.may_stop and not any(self.left.values()):
+            raise _FarEnough
+        return output
+
+
+@dataclass
+class _Recorder:
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+
+    def receive(self, name: str, output: Tensor) -> Tensor:
+        if isinstance(output, Tensor) and output.ndim in (2, 4):
+            self.shapes[name] = tuple(output.shape[1:])
+            self.calls[name] = self.calls.get(name, 0) + 1
+        return output
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 arithmetic is built into the device, so that it saves time."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()

@@ -1,0 +1,89 @@
+"""Numbers with their uncertainty: every estimate carries a 95% interval and its n."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import stats
+from torch import Tensor
+
+LEVEL = 0.95
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, the ends of its 95% interval, and how many observations stand behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}], n = {self.n}"
+
+
+def share(hits: Bool[Tensor, " n"]) -> Estimate:
+    """Return the share of hits with Wilson's interval; (0, 0, 1) where nothing was tried."""
+    k, n = int(hits.sum()), len(hits)
+    if n == 0:
+        return Estimate(float("nan"), 0, 1, 0)
+    interval = stats.binomtest(k, n).proportion_ci(LEVEL, method="wilson")
+    return Estimate(k / n, interval.low, interval.high, n)
+
+
+def mean(values: Float[Tensor, " n"], seed: int = 0) -> Estimate:
+    """Return the mean with a percentile-bootstrap interval."""
+    return _bootstrap((values,), lambda a: float(np.mean(a)), seed)
+
+
+def median(values: Float[Tensor, " n"], seed: int = 0) -> Estimate:
+    """Return the median with a percentile-bootstrap interval."""
+    return _bootstrap((values,), lambda a: float(np.median(a)), seed)
+
+
+def difference_of_means(a: Float[Tensor, " n"], b: Float[Tensor, " m"], seed: int = 0) -> Estimate:
+    """Return mean(a) - mean(b) of two independent samples."""
+    return _bootstrap((a, b), lambda x, y: float(np.mean(x) - np.mean(y)), seed)
+
+
+def superiority(a: Float[Tensor, " n"], b: Float[Tensor, " m"], seed: int = 0) -> Estimate:
+    """Return P(a > b) + ½P(a = b) for one value drawn from each sample: 0.5 where they do not differ."""
+
+    def probability(x: np.ndarray, y: np.ndarray) -> float:
+        return float(stats.mannwhitneyu(x, y).statistic / (len(x) * len(y)))
+
+    return _bootstrap((a, b), probability, seed)
+
+
+def rank_correlation(a: Float[Tensor, " n"], b: Float[Tensor, " n"], seed: int = 0) -> Estimate:
+    """Return Spearman's ρ of paired values.
+
+    Raises:
+        ValueError: If the samples differ in length or one of them is constant.
+    """
+    if len(a) != len(b) or not (a.max() > a.min() and b.max() > b.min()):
+        raise ValueError(f"`a` and `b` (={len(a)} and {len(b)} values) must be as many, and both must vary")
+
+    def rho(x: np.ndarray, y: np.ndarray) -> float:
+        return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+    return _bootstrap((a, b), rho, seed, paired=True)
+
+
+def _bootstrap(
+    samples: tuple[Tensor, ...], statistic: Callable[..., float], seed: int, *, paired: bool = False
+) -> Estimate:
+    arrays = [sample.double().numpy() for sample in samples]
+    n = len(arrays[0]) if paired else sum(map(len, arrays))
+    if min(map(len, arrays)) < 2:
+        return Estimate(float("nan"), -float("inf"), float("inf"), n)  # too few to say anything
+    generator = np.random.default_rng(seed)
+    draws = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
+        chosen = [generator.integers(len(a), size=len(a)) for a in (arrays[:1] if paired else arrays)]
+        draws[i] = statistic(*(a[c] for a, c in zip(arrays, chosen * len(arrays) if paired else chosen, strict=True)))
+    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(statistic(*arrays), float(low), float(high), n)

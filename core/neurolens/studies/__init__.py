@@ -1,0 +1,1 @@
+"""What we look at: images, networks, and how they were trained."""

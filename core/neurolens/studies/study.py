@@ -1,0 +1,302 @@
+"""A study: a data set together with the networks trained on it."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from neurolens.cache import cache_folder, written_whole
+from neurolens.lens import Lens
+from neurolens.studies import planted
+from neurolens.studies.data import Images, cached_images
+from neurolens.studies.networks import ARCHITECTURES
+from neurolens.studies.sources import BATCHES, download_cifar10, load_images
+from neurolens.studies.training import Recipe, predict, train
+
+STUDIES = ("cifar10", "planted")
+SHIPPED = Path(__file__).parent / "weights"
+PLANTED_SIZES = {"train": 500, "test": 100}  # images of each class
+PAPER_NAMES = {"airplane": "plane", "automobile": "car"}  # CIFAR-10's names → the paper's
+# what each of a study's networks is, beyond the study's own settings (READING: "Networks trained")
+NETWORKS: Mapping[str, Mapping[str, object]] = {
+    "near_pair": {},
+    "far_pair": {},
+    "all": {},
+    "reseeded": {"seed": 1},
+    "vgg16": {"architecture": "vgg16"},
+}
+SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "cifar10": {"width": 64},
+    "planted": {"width": 16, "epochs": 14, "coarse_share": 0.0},
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A data set with its networks: `near_pair`, `far_pair`, `all`, `reseeded`, `vgg16`.
+
+    Attributes:
+        name: `"cifar10"` or `"planted"`.
+        train: Images to learn from, all classes.
+        test: Images to measure on, all classes.
+        pairs: The two classes of `near_pair` and of `far_pair`; the second is what the first is fooled into.
+        notice: One sentence where this study stands in for the one asked for, to be shown with every result;
+            otherwise empty.
+    """
+
+    name: str
+    train: Images
+    test: Images
+    pairs: Mapping[str, tuple[str, str]]
+    notice: str = ""
+    _lenses: dict[str, Lens] = field(default_factory=dict, repr=False, compare=False)
+
+    def classes_of(self, network: str) -> tuple[str, ...]:
+        """Return the classes that a network tells apart.
+
+        Raises:
+            ValueError: If a study has no network of this name.
+        """
+        if network not in NETWORKS:
+            raise ValueError(f"`network` (={network!r}) must be one of {', '.join(NETWORKS)}")
+        return self.pairs.get(network, self.train.classes)
+
+    def images(self, network: str, split: str = "test") -> Images:
+        """Return the `"train"` or `"test"` images of a network's classes, labelled as its logits are."""
+        if split not in ("train", "test"):
+            raise ValueError(f"`split` (={split!r}) must be 'train' or 'test'")
+        return (self.train if split == "train" else self.test).only(*self.classes_of(network))
+
+    def recipe(self, network: str, **changes: object) -> Recipe:
+        """Return how this study trains a network, with `changes` to the recipe where given."""
+        self.classes_of(network)
+        return Recipe(**{**SETTINGS[self.name], **NETWORKS[network], **changes})  # type: ignore[arg-type]
+
+    def lens(self, network: str) -> Lens:
+        """Return a lens on a trained network: your own where you trained one, otherwise the shipped one.
+
+        Raises:
+            FileNotFoundError: If it is neither shipped nor trained; the message says how to train it.
+            ValueError: If its files are damaged.
+        """
+        if network not in self._lenses:
+            card = self.card(network)
+            self._lenses[network] = Lens(
+                load_network(card), card.classes, self.test.size, name=f"{self.name}/{network}"
+            )
+        return self._lenses[network]
+
+    def card(self, network: str) -> "Card":
+        """Return what is known of a trained network; errors as in `lens`."""
+        self.classes_of(network)
+        for folder in (own_networks(), SHIPPED):
+            file = folder / self.name / f"{network}.json"
+            if file.exists():
+                return read_card(file)
+        raise FileNotFoundError(
+            f"`network` (={network!r}) of {self.name} is not here; train it: neurolens train {self.name} {network}"
+        )
+
+    def cards(self) -> dict[str, "Card"]:
+        """Return the cards of all networks that are here."""
+        found = {}
+        for network in NETWORKS:
+            try:
+                found[network] = self.card(network)
+            except FileNotFoundError:
+                continue
+        return found
+
+    def train_network(
+        self,
+        network: str,
+        recipe: Recipe,
+        out: Path | None = None,
+        *,
+        device: str = "cpu",
+        progress: bool = True,
+    ) -> "Card":
+        """Train a network, or go on where a killed run stopped, and store it with its card in `out`."""
+        folder = (out or own_networks()) / self.name
+        images, test = self.images(network, "train"), self.images(network, "test")
+        checkpoint = folder / f"{network}.checkpoint"
+        trained = train(recipe, images, test, checkpoint, device=device, progress=progress).cpu()
+        card = store_network(trained, network, self.name, recipe, images, test, folder)
+        checkpoint.unlink()
+        self._lenses.pop(network, None)
+        return card
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader must know of a trained network before believing a figure made with it."""
+
+    network: str
+    study: str
+    classes: tuple[str, ...]
+    recipe: Recipe
+    trained_on: str
+    accuracy: float
+    per_class: dict[str, float]
+    tested_on: int
+    parameters: int
+    sha256: str
+    weights: Path
+
+    def measure(self, test: Images) -> dict[str, object]:
+        """Return accuracy, per-class accuracy and the number of images, measured now from the stored weights."""
+        accuracy, per_class = _accuracies(load_network(self), test)
+        return {"accuracy": accuracy, "per_class": per_class, "tested_on": len(test)}
+
+
+def own_networks() -> Path:
+    """The folder of the networks that the user has trained."""
+    return cache_folder() / "networks"
+
+
+def store_network(
+    network: nn.Module, name: str, study: str, recipe: Recipe, images: Images, test: Images, folder: Path
+) -> Card:
+    """Write weights (matrices in fp16) and card; the accuracy on the card is that of the written weights."""
+    weights = folder / f"{name}.safetensors"
+    # vectors (batch norm, biases, mean and std) are small and some are tiny numbers: they stay in fp32
+    halves = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in network.state_dict().items()}
+    with written_whole(weights) as draft:
+        save_file({k: v.contiguous() for k, v in halves.items()}, draft)
+    network.load_state_dict(halves)
+    accuracy, per_class = _accuracies(network, test)
+    card = Card(
+        name,
+        study,
+        images.classes,
+        recipe,
+        f"{len(images)} images of {images.source}, fingerprint {images.fingerprint}",
+        accuracy,
+        per_class,
+        len(test),
+        sum(p.numel() for p in network.parameters()),
+        hashlib.sha256(weights.read_bytes()).hexdigest(),
+        weights,
+    )
+    text = {k: v for k, v in dataclasses.asdict(card).items() if k != "weights"}
+    with written_whole(folder / f"{name}.json") as draft:
+        draft.write_text(json.dumps(text, indent=2) + "\n")
+    return card
+
+
+def read_card(file: Path) -> Card:
+    """Read a card; its weights lie beside it.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    try:
+        text = json.loads(file.read_text())
+        recipe = Recipe(**text.pop("recipe"))
+        classes = tuple(text.pop("classes"))
+        return Card(**text, classes=classes, recipe=recipe, weights=file.with_suffix(".safetensors"))
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"the card {file} is damaged ({error}); {_cure(file)}") from error
+
+
+def load_network(card: Card) -> nn.Module:
+    """Return the card's network with its weights, fp32, in eval mode.
+
+    Raises:
+        FileNotFoundError: If the weights are missing.
+        ValueError: If they are not those of the card.
+    """
+    if not card.weights.exists():
+        raise FileNotFoundError(f"the weights {card.weights} are missing; {_cure(card.weights)}")
+    if hashlib.sha256(card.weights.read_bytes()).hexdigest() != card.sha256:
+        raise ValueError(f"the weights {card.weights} are not those of their card; {_cure(card.weights)}")
+    network = ARCHITECTURES[card.recipe.architecture](len(card.classes), card.recipe.width)
+    try:
+        network.load_state_dict(load_file(card.weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"the weights {card.weights} do not fit their card ({error})") from error
+    return network.eval()
+
+
+def open_study(name: str | None = None, *, download: bool = True) -> Study:
+    """Open a study by name; without one, CIFAR-10 where its images can be had and the built-in one otherwise.
+
+    Args:
+        name: `"cifar10"` (the paper's) or `"planted"` (built in: rendered, its truth is known).
+        download: Whether CIFAR-10 may be downloaded when `NEUROLENS_DATA` names no place that has it.
+
+    Returns:
+        The study. Where CIFAR-10 cannot be had it is `planted`, and its `notice` says so.
+
+    Raises:
+        ValueError: If there is no study of this name, or `NEUROLENS_DATA` holds something else than CIFAR-10.
+        FileNotFoundError: If `NEUROLENS_DATA` names nothing.
+    """
+    if name not in (None, *STUDIES):
+        raise ValueError(f"`name` (={name!r}) must be one of {', '.join(STUDIES)}")
+    if name == "planted":
+        return _planted("")
+    try:
+        train, test = (_cifar10(split, download) for split in ("train", "test"))
+    except OSError as error:
+        if os.environ.get("NEUROLENS_DATA"):
+            raise
+        return _planted(
+            "CIFAR-10 is not on this machine, so the built-in planted study stands in for it "
+            f"({error}; set NEUROLENS_DATA to a folder or zip of it)."
+        )
+    return Study("cifar10", train, test, {"near_pair": ("cat", "dog"), "far_pair": ("plane", "dog")})
+
+
+def _cifar10(split: str, download: bool) -> Images:
+    place = os.environ.get("NEUROLENS_DATA")
+    if place:
+        images = load_images(place, split)
+    elif (cache_folder() / BATCHES).is_dir():
+        images = load_images(cache_folder(), split)
+    elif download:
+        images = download_cifar10(split)
+    else:
+        raise FileNotFoundError("NEUROLENS_DATA is not set")
+    images = dataclasses.replace(images, classes=tuple(PAPER_NAMES.get(c, c) for c in images.classes))
+    if {"cat", "dog", "plane"} - set(images.classes):
+        raise ValueError(f"NEUROLENS_DATA (={place!r}) is not CIFAR-10: its classes are {', '.join(images.classes)}")
+    return images
+
+
+def _planted(notice: str) -> Study:
+    def split(name: str) -> Images:
+        def render() -> Images:
+            drawn = planted.render(PLANTED_SIZES[name], planted.SEEDS[name])
+            pixels, labels = torch.as_tensor(drawn.pixels), torch.as_tensor(drawn.labels)
+            return Images(pixels, labels, planted.CLASSES, name, f"planted, seed {planted.SEEDS[name]}")
+
+        return cached_images("planted", f"{name}-{planted_version()}", render)
+
+    pairs = {"near_pair": planted.NEAR_PAIR, "far_pair": planted.FAR_PAIR}
+    return Study("planted", split("train"), split("test"), pairs, notice)
+
+
+def planted_version() -> str:
+    """A hash of the renderer's source: a changed renderer never reads another's cached images."""
+    files = (Path(planted.__file__).with_name(f"{n}.py") for n in ("planted", "scenery", "shapes", "sprites"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
+def _accuracies(network: nn.Module, test: Images) -> tuple[float, dict[str, float]]:
+    correct = (predict(network, test).argmax(1) == test.labels).double()
+    per_class = {name: correct[test.labels == i].mean().item() for i, name in enumerate(test.classes)}
+    return correct.mean().item(), per_class
+
+
+def _cure(file: Path) -> str:
+    shipped = file.is_relative_to(SHIPPED)
+    return "install neurolens again" if shipped else f"train it again: neurolens train … {file.stem}"

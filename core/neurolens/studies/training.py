@@ -1,0 +1,234 @@
+"""The one training recipe: seeded, resumable, as fast as the processor allows."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import OneCycleLR
+from tqdm.auto import tqdm
+
+from neurolens.cache import written_whole
+from neurolens.lens import has_fast_bf16
+from neurolens.studies.data import Images
+from neurolens.studies.networks import ARCHITECTURES
+
+PADDING = 4  # pixels by which a random crop may shift a 32-pixel image; scaled to other sizes
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run, besides the images.
+
+    Attributes:
+        architecture: A name in `networks.ARCHITECTURES`.
+        width: Channels of the first stage.
+        epochs: Passes over the training images.
+        coarse_share: Share of the epochs, at the start, that see the images at half their size. They cost about
+            a third and teach most of what the first epochs teach.
+        batch_size: Images a step.
+        learning_rate: Peak of the one-cycle schedule (Smith & Topin 2018), for SGD with Nesterov momentum 0.9.
+        weight_decay: On every weight.
+        label_smoothing: Share of the target spread over all classes.
+        seed: Of the initial weights, the order of the images, crops and flips.
+    """
+
+    architecture: str = "resnet18"
+    width: int = 64
+    epochs: int = 20
+    coarse_share: float = 0.5
+    batch_size: int = 64
+    learning_rate: float = 0.05
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(f"`architecture` (={self.architecture!r}) must be one of {', '.join(ARCHITECTURES)}")
+        for name in ("width", "epochs", "batch_size", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"`{name}` (={getattr(self, name)}) must be positive")
+        for name in ("coarse_share", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` (={getattr(self, name)}) must lie in [0, 1)")
+
+    @property
+    def coarse_epochs(self) -> int:
+        """How many epochs, at the start, see half-size images."""
+        return round(self.coarse_share * self.epochs)
+
+
+def build_network(recipe: Recipe, images: Images) -> nn.Module:
+    """Return the recipe's network with seeded initial weights, normalising by the mean and std of `images`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        make = ARCHITECTURES[recipe.architecture]
+        return make(len(images.classes), recipe.width, images.mean, images.std)
+
+
+def train(
+    recipe: Recipe,
+    images: Images,
+    held_out: Images,
+    checkpoint: Path,
+    *,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> nn.Module:
+    """Minimise the cross-entropy of `images` by the recipe; go on from `checkpoint` where there is one.
+
+    The state is saved after each epoch. A run that was killed and started again ends at the same weights as one
+    that was not: everything random is drawn from the seed and the epoch alone.
+
+    Args:
+        recipe: The settings.
+        images: What to learn.
+        held_out: What the accuracy in the progress bar is measured on; never trained on.
+        checkpoint: File of the run's state. It belongs to one recipe and one data set.
+        device: Where to train.
+        progress: Show a progress bar an epoch, with loss, accuracy and time left.
+
+    Returns:
+        The trained network in eval mode, fp32, on `device`.
+
+    Raises:
+        ValueError: If `checkpoint` belongs to another recipe or to other images.
+        FloatingPointError: If the loss is no longer a number; the last epoch's checkpoint stays.
+    """
+    device = torch.device(device)
+    network = build_network(recipe, images).to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.learning_rate,
+        momentum=0.9,
+        weight_decay=recipe.weight_decay,
+        nesterov=True,
+    )
+    steps = -(-len(images) // recipe.batch_size)
+    schedule = OneCycleLR(
+        optimizer,
+        recipe.learning_rate,
+        recipe.epochs * steps,
+        pct_start=0.2,
+        div_factor=10,
+        cycle_momentum=False,
+    )
+    belongs = {"recipe": dataclasses.asdict(recipe), "images": images.fingerprint}
+    state = {"network": network, "optimizer": optimizer, "schedule": schedule}
+    done = _resume(checkpoint, belongs, state) if checkpoint.exists() else 0
+    sample = held_out.sample(min(500, len(held_out)))
+    started, first = time.monotonic(), done
+    for epoch in range(done, recipe.epochs):
+        coarse = epoch < recipe.coarse_epochs
+        batches = _batches(images, recipe, epoch)
+        bar = tqdm(batches, f"epoch {epoch + 1}/{recipe.epochs}", steps, disable=not progress, leave=False)
+        loss = _train_epoch(network, bar, optimizer, schedule, recipe, coarse)
+        _save(checkpoint, belongs, state, epoch + 1)
+        if progress:
+            left = (time.monotonic() - started) / (epoch + 1 - first) * (recipe.epochs - epoch - 1)
+            tqdm.write(
+                f"epoch {epoch + 1}/{recipe.epochs}{' (half size)' if coarse else ''}: loss {loss:.3f}, "
+                f"accuracy {accuracy(network, sample):.1%} of {len(sample)} {sample.split} images, "
+                f"about {left / 60:.0f} min left"
+            )
+    return network.eval()
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, images: Images, batch_size: int = 250) -> Float[Tensor, "n k"]:
+    """Return the logits of all images, on the CPU. The network is put into eval mode."""
+    network.eval()
+    device = next(network.parameters()).device
+    batches = torch.arange(len(images)).split(batch_size)
+    return torch.cat([network(images.rgb(batch).to(device)).float().cpu() for batch in batches])
+
+
+def accuracy(network: nn.Module, images: Images) -> float:
+    """Share of `images` whose largest logit is that of their label."""
+    return (predict(network, images).argmax(1) == images.labels).double().mean().item()
+
+
+def _train_epoch(
+    network: nn.Module,
+    batches: tqdm,
+    optimizer: torch.optim.Optimizer,
+    schedule: OneCycleLR,
+    recipe: Recipe,
+    coarse: bool,
+) -> float:
+    network.train()
+    device = next(network.parameters()).device
+    total = torch.zeros(())
+    for count, (pixels, labels) in enumerate(batches, start=1):
+        x = pixels.to(device, memory_format=torch.channels_last)
+        if coarse:
+            x = F.avg_pool2d(x, 2)
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
+            logits = network(x)
+        loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=recipe.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        total += loss.detach().cpu()
+        if not torch.isfinite(total):
+            raise FloatingPointError(
+                f"the loss became {total.item()} with `learning_rate` (={recipe.learning_rate}); lower it"
+            )
+        batches.set_postfix(loss=f"{total.item() / count:.3f}", refresh=False)
+    return total.item() / count
+
+
+def _batches(
+    images: Images, recipe: Recipe, epoch: int
+) -> Iterator[tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]]:
+    """Yield the epoch's batches, shuffled, cropped and flipped: a function of seed and epoch alone."""
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    for batch in torch.randperm(len(images), generator=generator).split(recipe.batch_size):
+        chosen = images[batch]
+        yield crop_and_flip(chosen.rgb(), generator), chosen.labels
+
+
+def crop_and_flip(x: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
+    """Shift each image by up to an eighth of its size, edges reflected, and mirror half of them.
+
+    The whole batch at once by indexing: a random crop per image in a data loader costs more than the network
+    on two cores.
+    """
+    n, c, h, w = x.shape
+    pad = max(1, h * PADDING // 32)
+    top, left = (torch.randint(2 * pad + 1, (n, 1), generator=generator) for _ in range(2))
+    rows = (top + torch.arange(h))[:, None, :, None]
+    columns = left + torch.arange(w)
+    mirrored = torch.rand(n, 1, generator=generator) < 0.5
+    columns = torch.where(mirrored, columns.flip(1), columns)[:, None, None, :]
+    padded = F.pad(x, (pad, pad, pad, pad), mode="reflect")
+    return padded[torch.arange(n)[:, None, None, None], torch.arange(c)[:, None, None], rows, columns]
+
+
+def _save(checkpoint: Path, belongs: dict, state: dict, epochs: int) -> None:
+    with written_whole(checkpoint) as draft:
+        torch.save({**belongs, "epochs": epochs, **{k: v.state_dict() for k, v in state.items()}}, draft)
+
+
+def _resume(checkpoint: Path, belongs: dict, state: dict) -> int:
+    """Put the stored state back; return how many epochs it has behind it."""
+    try:
+        stored = torch.load(checkpoint, weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise ValueError(f"`checkpoint` (={str(checkpoint)!r}) cannot be read ({error}); delete it") from error
+    for name, mine in belongs.items():
+        if stored[name] != mine:
+            raise ValueError(
+                f"`checkpoint` (={str(checkpoint)!r}) belongs to other {name} ({stored[name]}, not {mine}); "
+                "delete it or train to another `out` folder"
+            )
+    for name, part in state.items():
+        part.load_state_dict(stored[name])
+    return int(stored["epochs"])

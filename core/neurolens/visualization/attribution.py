@@ -1,0 +1,106 @@
+"""Where the evidence for a unit lies in an image: Grad-CAM, and what an ascent changed."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from neurolens.lens import Lens, Precision
+from neurolens.units import Objective
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """One map of evidence for each image.
+
+    Attributes:
+        values: At the layer's own resolution, in units of the target.
+        target: What the evidence is for.
+        layer: Where it was read.
+        all_negative: Images in which nothing speaks for the target: a map cut at zero would be empty.
+    """
+
+    values: Float[Tensor, "n h w"]
+    target: str
+    layer: str
+    all_negative: Bool[Tensor, " n"]
+
+    def __repr__(self) -> str:
+        n, h, w = self.values.shape
+        empty = int(self.all_negative.sum())
+        remark = f", {empty} of them with no evidence for it at all" if empty else ""
+        return f"HeatMap({self.target} at {self.layer}, {n} maps {h}×{w}{remark})"
+
+    def resized(self, size: tuple[int, int]) -> Float[Tensor, "n h2 w2"]:
+        """Return the maps enlarged bilinearly, each spread over [0, 1] for display (0 where a map is flat)."""
+        small = _spread(self.values)[:, None]
+        return _spread(F.interpolate(small, size, mode="bilinear", align_corners=False)[:, 0])
+
+
+def grad_cam(
+    lens: Lens,
+    images: Float[Tensor, "n c h w"],
+    target: str | Objective,
+    layer: str | None = None,
+    *,
+    relu: bool = True,
+    precision: Precision = "fp32",
+) -> HeatMap:
+    """Return relu(sum_c mean_hw(∂target/∂A_c) · A_c), A the layer's output (Selvaraju et al. 2017; Fig. 1c, 2).
+
+    Only what follows the layer is differentiated.
+
+    Args:
+        lens: The network.
+        images: RGB in [0, 1].
+        target: What the evidence is for; must lie behind `layer`.
+        layer: A layer with positions; the last stage where none is given.
+        relu: Keep only what speaks for the target. Without it, negative values speak against it.
+        precision: See `Lens.outputs`.
+
+    Raises:
+        ValueError: If the layer has no positions, or the target does not depend on it.
+    """
+    layer = layer or lens.stages[-1]
+    if len(lens.layers.get(layer, ())) != 3:
+        raise ValueError(
+            f"`layer` (={layer!r}) must be a layer with channels and positions; stages: {', '.join(lens.stages)}"
+        )
+    objective = lens[target]
+    with torch.enable_grad():
+        outputs = lens.outputs(images.detach(), objective.layers, leaf=layer, precision=precision)
+        activation = outputs[layer]
+        score = objective.score(outputs, lens.classes).sum()
+        (gradient,) = torch.autograd.grad(score, activation, allow_unused=True) if score.requires_grad else (None,)
+    if gradient is None:
+        raise ValueError(f"`target` (={target}) does not depend on `layer` (={layer!r}); choose an earlier layer")
+    weights = gradient.mean((2, 3), keepdim=True)
+    values = (weights * activation.detach()).sum(1).float()
+    all_negative = (values <= 0).all(2).all(1)
+    return HeatMap(values.relu() if relu else values, str(objective), layer, all_negative)
+
+
+def difference_map(start: Float[Tensor, "n c h w"], end: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """Return sqrt(sum_c (end - start)²), the change gathered at every pixel (§2.1, Fig. 2).
+
+    Args:
+        start: Images before the ascent, RGB in [0, 1].
+        end: The same images after it.
+
+    Returns:
+        One heat map per image, in pixel-value units; 0 where nothing changed.
+
+    Raises:
+        ValueError: If the two batches differ in shape.
+    """
+    if start.shape != end.shape:
+        raise ValueError(f"`end` (={tuple(end.shape)}) must have the shape of `start` (={tuple(start.shape)})")
+    return (end - start).square().sum(1).sqrt()
+
+
+def _spread(maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
+    """Map each image's smallest value to 0 and its largest to 1."""
+    above = maps - maps.amin((1, 2), keepdim=True)
+    return above / (above.amax((1, 2), keepdim=True) + 1e-7)

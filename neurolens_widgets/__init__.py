@@ -1,0 +1,11 @@
+"""Widgets for NeuroLens: they hold state and draw; `neurolens` does the work."""
+
+import sys
+
+from neurolens_widgets.ascent_studio import AscentStudio as AscentStudio
+from neurolens_widgets.prediction import Prediction as Prediction
+
+if "google.colab" in sys.modules:  # Colab shows ipycanvas and bqplot only after this
+    from google.colab import output
+
+    output.enable_custom_widget_manager()

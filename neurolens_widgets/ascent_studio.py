@@ -1,0 +1,282 @@
+"""Climb a unit's gradient on the pixels and watch it work: the widget of §2.1."""
+
+import base64
+import threading
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import ipywidgets as widgets
+import torch
+import traitlets
+from PIL import Image
+
+import neurolens as nl
+from neurolens_widgets.ascent_view import MOST_STEPS, AscentView
+from neurolens_widgets.frame import draw_still, look, png
+from neurolens_widgets.readouts import class_address, prediction
+from neurolens_widgets.runner import Runner
+
+
+class AscentStudio(widgets.VBox):
+    """x* = argmax Φ(x), live: choose a start and an objective Φ, run, and drag the learning rate (Eq. 1, §2.1).
+
+    Whatever can be clicked can be set or called from Python, with the same effect. A new `start_index`, `seed` or
+    `objective` ends the run and goes back to the start; `learning_rate` and `steps` hold from the next step.
+    What goes wrong is shown in the widget, and what was reached stays.
+
+    Args:
+        lens: The network to look into.
+        images: Where the thumbnails are drawn from.
+        objective: The address of the unit to climb; where none is given, the second class's logit.
+        learning_rate: Step along the gradient, on pixels in [0, 1].
+        steps: How many updates.
+        count: How many thumbnails, besides Gaussian noise as the last.
+        seed: Which thumbnails, and which noise.
+        notice: A sentence to show above all else, such as a study's.
+
+    Attributes:
+        status: ready, running, paused, done, stopped or error; it and `error` are read-only.
+        error: What went wrong, in a line, or nothing; `traceback` has the whole story.
+        ascent: The `Ascent` at work, with `images`, `best_images` and so on; None before the first run.
+        history: The objective at step 0, 1, …
+        flipped_at: The step at which the prediction left the start's class for good; None while it has not.
+        start_frame: What is shown of the start; `now_frame`: what is shown of the latest step.
+        evidence_target: What the Grad-CAMs show evidence for: the objective, or the start's class where the
+            objective is a unit inside the network.
+
+    Raises:
+        ValueError: If the images do not have the size that the network takes, or a value is out of range.
+    """
+
+    start_index = traitlets.Int(0, help="Which thumbnail to start from; -1 is the noise.")
+    seed = traitlets.Int(0, help="Which thumbnails are drawn.")
+    objective = traitlets.Unicode(help="The address of what to climb.")
+    learning_rate = traitlets.Float(1e-2, help="From 1e-5 to 10.")
+    steps = traitlets.Int(100, help="How many updates.")
+    status = traitlets.Enum(("ready", "running", "paused", "done", "stopped", "error"), "ready", read_only=True)
+    error = traitlets.Unicode(read_only=True)
+
+    def __init__(
+        self,
+        lens: nl.Lens,
+        images: nl.Images,
+        objective: str | None = None,
+        learning_rate: float = 1e-2,
+        steps: int = 100,
+        *,
+        count: int = 10,
+        seed: int = 0,
+        notice: str = "",
+    ):
+        if tuple(images.size) != tuple(lens.size):
+            raise ValueError(f"`images` (={images.size} pixels) must have the size that the lens has, {lens.size}")
+        super().__init__()
+        self.lens, self.images = lens, images
+        self.traceback = ""
+        self._failure: BaseException | None = None
+        self._count = min(count, len(images))
+        self._commands = threading.RLock()  # two clicks may be handled in two threads
+        self._runner = Runner(self._show, self._ended)
+        self.objective = objective or class_address(lens.classes[:2][-1])
+        self.learning_rate, self.steps, self.seed = learning_rate, steps, seed
+        self._view = AscentView(self, self._count, notice)
+        self._draw()
+        self.children = self._view.parts
+        self.add_class("nl-card").add_class("nl-studio")
+        self.observe(lambda _: self._view.show_status(), ["status", "error"])
+        self.observe(lambda _: self._draw(), "seed")
+        self.observe(lambda _: self.reset(), "start_index")
+        self.observe(lambda _: self._climb_another(), "objective")
+        self.observe(lambda _: self._set_pace(), ["learning_rate", "steps"])
+
+    @traitlets.validate("start_index")
+    def _valid_start_index(self, proposal: dict[str, Any]) -> int:
+        return _within("start_index", proposal["value"], -1, self._count - 1, "a thumbnail, or -1 for the noise")
+
+    @traitlets.validate("learning_rate")
+    def _valid_learning_rate(self, proposal: dict[str, Any]) -> float:
+        return _within("learning_rate", proposal["value"], 1e-5, 10.0, "the range of the slider")
+
+    @traitlets.validate("steps")
+    def _valid_steps(self, proposal: dict[str, Any]) -> int:
+        return _within("steps", proposal["value"], 1, MOST_STEPS, "a number of updates")
+
+    @property
+    def first_frame_seconds(self) -> float:
+        """From Run until the first new image had been sent, in the latest run."""
+        return self._runner.first_frame_seconds
+
+    @property
+    def frames_per_second(self) -> float:
+        """Images sent per second, in the latest run."""
+        return self._runner.frames_per_second
+
+    def run(self, blocking: bool = False) -> None:
+        """Start from the start, or go on after a pause.
+
+        Args:
+            blocking: Return when the work is over, and raise what ended it; for scripts and executed notebooks.
+        """
+        with self._commands:
+            self._runner.stop()
+            try:
+                if self.status != "paused" or self.ascent is None:
+                    self.ascent = nl.Ascent(self.lens, self.objective, self._start, self.learning_rate, self.steps)
+                    self.history, self.flipped_at = [], None
+            except Exception as error:
+                self._fail(error)
+            else:
+                self._become("running")
+                if not blocking:
+                    self._runner.start(self._follow(self.ascent))
+        if blocking:
+            if self.status == "running" and self.ascent is not None:
+                self._runner.start(self._follow(self.ascent), blocking=True)
+            if self._failure is not None:
+                raise self._failure
+
+    def pause(self) -> None:
+        """Hold after the current step; `run` goes on."""
+        self._halt("paused", {"running"})
+
+    def stop(self) -> None:
+        """End after the current step; what was reached stays."""
+        self._halt("stopped", {"running", "paused"})
+
+    def reset(self) -> None:
+        """Go back to the start."""
+        with self._commands:
+            self._runner.stop()
+            self.ascent, self.history, self.flipped_at = None, [], None
+            self._become("ready")
+            try:
+                self._look_at_start()
+                self.lens[self.objective]
+            except Exception as error:
+                self._fail(error)
+
+    def reshuffle(self, seed: int | None = None) -> None:
+        """Draw other thumbnails and other noise, with the next seed or this one."""
+        self.seed = self.seed + 1 if seed is None else seed
+
+    def start_name(self, index: int) -> str:
+        """Return the class of a thumbnail, or `noise`."""
+        return "noise" if index == -1 else self.thumbnails.classes[int(self.thumbnails.labels[index])]
+
+    def summary(self) -> str:
+        """Return where the ascent is, in one line."""
+        now = prediction(self.lens.classes, self.now_frame.probabilities)
+        if not self.history:
+            return f"{self.objective} · start: {self.start_name(self.start_index)}, seen as {now}"
+        flip = "" if self.flipped_at is None else f" — flipped at step {self.flipped_at}"
+        score = f"{self.objective} {self.history[-1]:.2f}"
+        return f"step {self.now_frame.step} of {self.steps} · {score} · now: {now}{flip}"
+
+    def still(self) -> Image.Image:
+        """Return what is shown, as one picture."""
+        source = f"{self.start_name(self.start_index)} of {self.images.source}"
+        pace = f"learning rate {self.learning_rate:g}, {self.steps} steps"
+        lines = [f"{self.lens.name} · {source} · {self.objective} · {pace}", self.summary()]
+        return draw_still(self._view.pictures(), lines)
+
+    def close(self) -> None:
+        """End the work and free every part in the browser."""
+        self._runner.stop()
+        self._view.close()
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"AscentStudio({self.lens.name}: {self.summary()})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        # the picture stands in where there is no kernel: on GitHub, in an exported notebook
+        return {**super()._repr_mimebundle_(**kwargs), "image/png": base64.b64encode(png(self.still())).decode()}
+
+    def _draw(self) -> None:
+        """Draw thumbnails and noise, and begin with them."""
+        self.thumbnails = self.images.sample(self._count, seed=self.seed)
+        noise = nl.gaussian_noise(self.images, 1, seed=self.seed)
+        self._starts = torch.cat([self.thumbnails.rgb(), noise.rgb()]).to(self.lens.device)
+        self._view.show_thumbnails(list(self._starts.cpu().numpy()))
+        self.reset()
+
+    def _look_at_start(self) -> None:
+        """Show the start; choose what the Grad-CAMs are to show evidence for."""
+        self._start = self._starts[[self.start_index]]
+        probabilities = self.lens.probabilities(self._start)
+        self.evidence_target = class_address(self.lens.classes[int(probabilities[0].argmax())])
+        try:
+            if "output" in self.lens[self.objective].layers:
+                self.evidence_target = self.objective
+        finally:
+            views = (self._start, self._start, probabilities)
+            self.start_frame = self.now_frame = look(self.lens, *views, self.evidence_target, 0)
+            self._view.show_start()
+
+    def _climb_another(self) -> None:
+        """Begin anew with the new objective; one that does not exist leaves everything as it is."""
+        try:
+            self.lens[self.objective]
+        except ValueError as error:
+            self._runner.stop()
+            self._fail(error)
+        else:
+            self.reset()
+
+    def _set_pace(self) -> None:
+        if self.ascent is not None:
+            self.ascent.learning_rate, self.ascent.steps = self.learning_rate, self.steps
+
+    def _follow(self, ascent: nl.Ascent) -> Iterator[nl.Step]:
+        """Keep what is cheap of every step, and pass on those that differ from the start."""
+        for step in ascent:
+            self.history.append(float(step.scores[0]))
+            if step.logits is not None:
+                self._note(int(step.logits[0].argmax()), step.index)
+            if step.index:
+                yield step
+
+    def _note(self, likeliest: int, step: int) -> None:
+        if likeliest == int(self.start_frame.probabilities.argmax()):
+            self.flipped_at = None
+        elif self.flipped_at is None:
+            self.flipped_at = step
+
+    def _show(self, step: nl.Step) -> None:
+        inner = step.logits is None
+        probabilities = self.lens.probabilities(step.images) if inner else step.logits.softmax(1)
+        views = (self._start, step.images, probabilities)
+        self.now_frame = look(self.lens, *views, self.evidence_target, step.index)
+        self._note(int(self.now_frame.probabilities.argmax()), step.index)
+        self._view.show_frame()
+
+    def _ended(self, error: BaseException | None, exhausted: bool) -> None:
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            self._fail(error)
+        elif exhausted or error:
+            self._become("done" if exhausted else "stopped")
+
+    def _halt(self, status: str, among: set[str]) -> None:
+        with self._commands:
+            self._runner.stop()
+            if self.status in among:
+                self._become(status)
+
+    def _become(self, status: str) -> None:
+        """Take this status, with no error."""
+        self._failure, self.traceback = None, ""
+        self.set_trait("error", "")
+        self.set_trait("status", status)
+
+    def _fail(self, error: BaseException) -> None:
+        """Show the error; what was reached stays."""
+        self._failure, self.traceback = error, "".join(traceback.format_exception(error))
+        self.set_trait("error", str(error) or type(error).__name__)
+        self.set_trait("status", "error")
+
+
+def _within(name: str, value: float, low: float, high: float, what: str) -> Any:  # noqa: ANN401
+    if not low <= value <= high:
+        raise ValueError(f"`{name}` (={value}) must lie from {low:g} to {high:g}, {what}")
+    return value

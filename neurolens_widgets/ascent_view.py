@@ -1,0 +1,224 @@
+"""What `AscentStudio` looks like: its controls, pictures and read-outs, and nothing that computes."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+import traitlets
+from numpy.typing import ArrayLike
+
+from neurolens_widgets.canvas import (
+    DIFFERENCE_COLOURS,
+    EVIDENCE_COLOURS,
+    RGBA,
+    Pixels,
+    TileStrip,
+    enlargement,
+    legend,
+    paint,
+)
+from neurolens_widgets.readouts import (
+    NOW_COLOUR,
+    START_COLOUR,
+    ObjectiveChart,
+    class_address,
+    error_box,
+    prediction,
+    probability_bars,
+    style_sheet,
+    swatches,
+    text,
+)
+
+if TYPE_CHECKING:
+    from neurolens_widgets.ascent_studio import AscentStudio
+
+MOST_STEPS = 100_000
+MOST_COMPLETIONS = 2000
+
+
+class AscentView:
+    """The parts of an `AscentStudio`, wired to its traits and methods.
+
+    `parts` stand in the order of the Tab key, pictures before controls: where a browser lets a canvas take the
+    focus, Tab leads on to the controls. The style sheet puts them in reading order.
+    """
+
+    def __init__(self, studio: "AscentStudio", count: int, notice: str):
+        self.studio = studio
+        self._head = text("", "nl-head")
+        self._status, self._errors = text("", "nl-status"), text("", "nl-errors")
+        settings, start, stage = self._settings(), self._start(count), self._stage()
+        self.parts = [
+            style_sheet(),
+            self._head,
+            *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
+            start,
+            stage,
+            settings,
+            self._status,
+            self._errors,
+        ]
+
+    def _start(self, count: int) -> widgets.Widget:
+        studio = self.studio
+        self._start_name = text("", "nl-start-name")
+        self._reshuffle = _button("Reshuffle", "random", "Draw other thumbnails", studio.reshuffle, "nl-reshuffle")
+        before = _button("", "chevron-left", "Previous start", lambda: self._move(-1), "nl-previous")
+        after = _button("", "chevron-right", "Next start", lambda: self._move(1), "nl-next")
+        head = widgets.HBox([text("<h4>Start</h4>"), before, self._start_name, after, self._reshuffle])
+        head.add_class("nl-row")
+        # the noise is the last tile, and -1 its index, as Python counts
+        self.strip = TileStrip(studio.lens.size, count + 1, self._choose, leave=self._leave)
+        return _box([head, self.strip], "nl-start")
+
+    def _choose(self, place: int) -> None:
+        self.studio.start_index = -1 if place == len(self.strip.buttons) - 1 else place
+
+    def _move(self, by: int) -> None:
+        tiles = len(self.strip.buttons)
+        self._choose((self.studio.start_index + by) % tiles)
+
+    def _leave(self, back: bool) -> None:
+        (self._reshuffle if back else self._address).focus()
+
+    def _settings(self) -> widgets.Widget:
+        studio, lens = self.studio, self.studio.lens
+        logits = {name: class_address(name) for name in lens.classes}
+        softmaxes = [address.replace("logit:", "softmax:", 1) for address in logits.values()]
+        self._address = widgets.Combobox(
+            options=[*logits.values(), *softmaxes, *lens.layers][:MOST_COMPLETIONS],
+            placeholder="logit:dog, layer4.C182, …",
+            continuous_update=False,
+            ensure_option=False,
+        )
+        classes = widgets.Dropdown(options=[("pick a class …", ""), *logits.items()])
+        rate = widgets.FloatLogSlider(base=10, min=-5, max=1, step=0.05, readout_format=".1e")
+        steps = widgets.BoundedIntText(min=1, max=MOST_STEPS)
+        traitlets.link((studio, "objective"), (self._address, "value"))
+        traitlets.link((studio, "learning_rate"), (rate, "value"))
+        traitlets.link((studio, "steps"), (steps, "value"))
+        traitlets.dlink(
+            (studio, "objective"), (classes, "value"), lambda text: text if text in logits.values() else ""
+        )
+        classes.observe(lambda change: change["new"] and studio.set_trait("objective", change["new"]), "value")
+        self._run = _button("Run", "play", "Run from the start", studio.run, "nl-run")
+        self._run.button_style = "primary"
+        self._pause = _button("Pause", "pause", "Pause; Run goes on", studio.pause, "nl-pause")
+        self._stop = _button("Stop", "stop", "Stop within one step", studio.stop, "nl-stop")
+        reset = _button("Reset", "undo", "Back to the start", studio.reset, "nl-reset")
+        buttons = widgets.HBox([self._run, self._pause, self._stop, reset])
+        buttons.add_class("nl-buttons")
+        fields = [
+            _field("Objective to climb", self._address, "nl-objective"),
+            _field("or a class", classes, "nl-class"),
+            _field("Learning rate", rate, "nl-learning-rate"),
+            _field("Steps", steps, "nl-steps"),
+        ]
+        row = widgets.HBox(fields)
+        row.add_class("nl-fields")
+        return _box([row, buttons], "nl-settings")
+
+    def _stage(self) -> widgets.Widget:
+        height, width = self.studio.lens.size
+        large, small = (enlargement(max(height, width), side) for side in (192, 128))
+        self.canvases, self._captions, figures = [], [], []
+        for name in ("start", "now", "difference", "cam-start", "cam-now"):
+            canvas = Pixels(height, width, large if name in ("start", "now") else small, leave=self._leave)
+            self.canvases.append(canvas.add_class(f"nl-canvas-{name}"))
+            self._captions.append(text("", "nl-caption", f"nl-caption-{name}"))
+            figures.append(_box([canvas, self._captions[-1]], "nl-figure"))
+        self.chart = ObjectiveChart()
+        self._chart_head, self._bars = text(""), text("", "nl-bars")
+        keys = swatches(start=START_COLOUR, now=NOW_COLOUR)
+        pair, maps = widgets.HBox(figures[:2]), widgets.HBox(figures[2:])
+        chart = _box([self._chart_head, self.chart.figure], "nl-panel", "nl-panel-chart")
+        bars = _box([text(f"<h4>Prediction {keys}</h4>"), self._bars], "nl-panel", "nl-panel-bars")
+        rows = [widgets.HBox([pair, maps]), widgets.HBox([chart, bars])]
+        for row in (pair, maps, *rows):
+            row.add_class("nl-wrap")
+        return _box(rows, "nl-stage")
+
+    def show_thumbnails(self, images: Sequence[ArrayLike]) -> None:
+        self.strip.show(images, [self.studio.start_name(place) for place in range(len(images) - 1)] + ["noise"])
+
+    def show_start(self) -> None:
+        self.strip.mark(self.studio.start_index % len(self.strip.buttons))
+        self._start_name.value = escape(self.studio.start_name(self.studio.start_index))
+        self.show_frame()
+
+    def pictures(self) -> list[tuple[RGBA, str, str]]:
+        """Return what the five canvases show: pixels, title and reading."""
+        start, now, classes = self.studio.start_frame, self.studio.now_frame, self.studio.lens.classes
+        target = self.studio.evidence_target
+        evidence = [f"nothing speaks for {target}" if f.nothing_speaks else f"for {target}" for f in (start, now)]
+        return [
+            (start.image, "Start", prediction(classes, start.probabilities)),
+            (now.image, f"Now, step {now.step}", prediction(classes, now.probabilities)),
+            (now.difference, "Difference", f"brightest {now.brightest:.2g}"),
+            (start.evidence, "Grad-CAM, start", evidence[0]),
+            (now.evidence, "Grad-CAM, now", evidence[1]),
+        ]
+
+    def show_frame(self) -> None:
+        """Draw the current frame beside the start's, and everything that is read off it."""
+        studio, start, now = self.studio, self.studio.start_frame, self.studio.now_frame
+        for canvas, caption, (pixels, title, reading) in zip(
+            self.canvases, self._captions, self.pictures(), strict=True
+        ):
+            canvas.pixels = pixels
+            bar = legend(DIFFERENCE_COLOURS) if title == "Difference" else ""
+            bar = legend(EVIDENCE_COLOURS) if title.startswith("Grad-CAM") else bar
+            caption.value = f"{bar}<b>{title}</b><span>{escape(reading)}</span>"
+        paint(*self.canvases)
+        self._bars.value = probability_bars(studio.lens.classes, start.probabilities, now.probabilities)
+        self.chart.show(studio.history, studio.steps, studio.flipped_at)
+        reading = f"{studio.history[0]:.2f} → {studio.history[-1]:.2f}" if studio.history else ""
+        self._chart_head.value = f"<h4>{escape(studio.objective)} <span>{reading}</span></h4>"
+        self.show_status()
+
+    def show_status(self) -> None:
+        studio = self.studio
+        status = studio.status
+        self._head.value = (
+            f"<h3>Ascent studio</h3><span>{escape(studio.lens.name)}</span>"
+            f'<b class="nl-pill nl-is-{status}">{status}</b>'
+        )
+        live = "off" if status == "running" else "polite"
+        self._status.value = f'<p aria-live="{live}">{escape(studio.summary())}</p>'
+        self._errors.value = error_box(studio.error, studio.traceback)
+        self._run.description = "Resume" if status == "paused" else "Run"
+        self._pause.disabled = status != "running"
+        self._stop.disabled = status not in ("running", "paused")
+
+    def close(self) -> None:
+        """Close every widget there is in the browser."""
+        rest: list[widgets.Widget] = list(self.parts)
+        while rest:
+            widget = rest.pop()
+            for name in ("children", "marks", "axes"):
+                rest.extend(getattr(widget, name, ()))
+            widget.close()
+
+
+def _box(parts: list[widgets.Widget], *css: str) -> widgets.VBox:
+    box = widgets.VBox(parts)
+    for name in css:
+        box.add_class(name)
+    return box
+
+
+def _button(label: str, icon: str, tip: str, press: Callable[[], object], css: str) -> widgets.Button:
+    button = widgets.Button(description=label, icon=icon, tooltip=tip, layout=widgets.Layout(width="auto"))
+    button.on_click(lambda _: press())
+    button.add_class(css)
+    return button
+
+
+def _field(label: str, control: widgets.Widget, css: str) -> widgets.Widget:
+    """Return the control with its label; the style sheet sets it above."""
+    control.description = label
+    control.layout.width = "auto"
+    control.add_class(css)
+    return control.add_class("nl-field")

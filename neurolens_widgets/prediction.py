@@ -1,0 +1,126 @@
+"""Predict before you look: a question whose guess is kept and comes back beside the answer."""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+from IPython.display import HTML
+
+from neurolens_widgets.readouts import style_sheet, text
+
+PROGRESS_FILE = "neurolens_progress.json"  # beside the notebook, the kernel's working folder
+
+
+class Prediction(widgets.VBox):
+    """A question with choices. The learner's guess is kept in a file, so that it outlives the kernel.
+
+    Args:
+        key: Names the guess in the file, as in `"01-fool"`.
+        question: What to predict.
+        choices: Between which.
+
+    Attributes:
+        guess: One of the choices, or None; setting it is the same as a click.
+        message: What went wrong with the file, or nothing.
+
+    Raises:
+        ValueError: If there are fewer than two choices, or two that are equal; if `guess` is set to none of them.
+    """
+
+    guess = traitlets.Unicode(None, allow_none=True, help="One of the choices, or None.")
+
+    def __init__(self, key: str, question: str, choices: Sequence[str]):
+        if len(choices) < 2 or len(set(choices)) < len(choices):
+            raise ValueError(f"`choices` (={list(choices)}) must be two or more different answers")
+        self.key, self.question, self.choices = key, question, tuple(choices)
+        self._verdict = ""
+        self._radio = widgets.RadioButtons(options=self.choices, value=None, layout=widgets.Layout(width="auto"))
+        self._foot = text("", "nl-prediction-foot")
+        heading = text(f"<h4>Your prediction</h4><p>{escape(question)}</p>")
+        super().__init__([style_sheet(), heading, self._radio.add_class("nl-choices"), self._foot])
+        self.add_class("nl-card").add_class("nl-prediction")
+        progress, self.message = _read()
+        kept = progress.get("predictions", {}).get(key)
+        self.guess = kept if kept in self.choices else None
+        traitlets.link((self, "guess"), (self._radio, "value"))
+        self.observe(lambda _: self._keep(), "guess")
+        self._show()
+
+    @traitlets.validate("guess")
+    def _valid_guess(self, proposal: dict[str, Any]) -> str | None:
+        guess = proposal["value"]
+        if guess is not None and guess not in self.choices:
+            raise ValueError(f"`guess` (={guess!r}) must be one of the choices: {', '.join(self.choices)}")
+        return guess
+
+    def reveal(self, answer: str, detail: str = "") -> HTML:
+        """Set the answer beside the guess, here and in what is returned for the cell of the verdict.
+
+        Args:
+            answer: What turned out; the guess was right if it is the same choice.
+            detail: The measurement, such as `"47 of 100"`.
+        """
+        outcome = "No guess was made." if self.guess is None else "Not what you predicted."
+        if self.guess == answer:
+            outcome = "As you predicted."
+        found = f"{answer} ({detail})" if detail else answer
+        cells = (("You predicted", self.guess or "nothing yet"), ("We measured", found))
+        pairs = "".join(f"<div><dt>{title}</dt><dd>{escape(words)}</dd></div>" for title, words in cells)
+        self._verdict = f'<dl class="nl-verdict">{pairs}</dl><p>{outcome}</p>'
+        self._show()
+        return HTML(f"<p><b>{escape(self.question)}</b></p>{self._verdict}")
+
+    def _keep(self) -> None:
+        progress, self.message = _read()
+        progress.setdefault("predictions", {})[self.key] = self.guess
+        self.message = _write(progress) or self.message
+        self._show()
+
+    def _show(self) -> None:
+        kept = "Kept; you will meet it again at the verdict." if self.guess else "Choose before you go on."
+        warning = f'<div class="nl-error" role="alert">{escape(self.message)}</div>' if self.message else ""
+        self._foot.value = (self._verdict or f"<p>{kept}</p>") + warning
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.question} {' / '.join(self.choices)}; guess: {self.guess or 'none yet'})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        marks = ("●" if choice == self.guess else "○" for choice in self.choices)
+        lines = "".join(f"<br>{mark} {escape(choice)}" for mark, choice in zip(marks, self.choices, strict=True))
+        still = f"<p><b>{escape(self.question)}</b>{lines}</p>{self._verdict}"
+        return {**super()._repr_mimebundle_(**kwargs), "text/html": still}
+
+
+def _read() -> tuple[dict[str, Any], str]:
+    """Return what the file holds, and a message where it could not be read; a broken file is set aside."""
+    path = Path(PROGRESS_FILE)
+    try:
+        progress = json.loads(path.read_text("utf-8"))
+        if not isinstance(progress, dict) or not isinstance(progress.get("predictions", {}), dict):
+            raise ValueError("it does not hold predictions")
+    except FileNotFoundError:
+        return {}, ""
+    except OSError as error:
+        return {}, f"{path} cannot be read ({error}); guesses of earlier sessions are missing."
+    except ValueError as error:
+        aside = path.with_suffix(".broken.json")
+        os.replace(path, aside)
+        return {}, f"{path} was damaged ({error}); it was renamed {aside.name}, and a new one is begun."
+    return progress, ""
+
+
+def _write(progress: dict[str, Any]) -> str:
+    """Write the file whole or not at all; return a message where it cannot be written."""
+    try:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=".", prefix=f".{PROGRESS_FILE}-", delete=False) as draft:
+            json.dump(progress, draft, indent=1)
+        os.replace(draft.name, PROGRESS_FILE)
+    except OSError as error:
+        return f"The guess is kept only until the kernel ends: {PROGRESS_FILE} cannot be written ({error})."
+    return ""

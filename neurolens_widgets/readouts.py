@@ -1,0 +1,120 @@
+"""What stands beside the pictures: bars, a chart, lines of text. No state of its own; HTML wherever HTML will do."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import bqplot
+import ipywidgets as widgets
+import numpy as np
+from numpy.typing import NDArray
+
+import neurolens as nl
+
+START_COLOUR, NOW_COLOUR, FLIP_COLOUR = "#8a929c", "#2b83c6", "#d1731f"
+MOST_BARS, MOST_POINTS = 10, 400
+
+
+def style_sheet() -> widgets.HTML:
+    """Return the sheet that every widget carries with it, so that it looks the same wherever it is shown."""
+    sheet = widgets.HTML(f"<style>{(Path(__file__).parent / 'style.css').read_text('utf-8')}</style>")
+    sheet.add_class("nl-style")
+    return sheet
+
+
+def text(html: str = "", *css: str) -> widgets.HTML:
+    """Return a piece of HTML with these classes."""
+    piece = widgets.HTML(html)
+    for name in css:
+        piece.add_class(name)
+    return piece
+
+
+def class_address(name: str) -> str:
+    """Return the address of a class's logit, quoted where the name needs it."""
+    quoted = name.replace("\\", r"\\").replace('"', r"\"")
+    return str(nl.parse(f'logit:"{quoted}"'))
+
+
+def percent(probability: float) -> str:
+    """Return 97% for 0.97, and never a rounded 0% or 100% for what is not quite that."""
+    if 0 < probability < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= probability < 1 else f"{probability:.0%}"
+
+
+def prediction(classes: Sequence[str], probabilities: NDArray[np.float64]) -> str:
+    """Return the likeliest class with its probability, as in `dog 97%`."""
+    best = int(np.argmax(probabilities))
+    return f"{classes[best]} {percent(float(probabilities[best]))}"
+
+
+def probability_bars(
+    classes: Sequence[str], before: NDArray[np.float64], now: NDArray[np.float64]
+) -> str:
+    """Return two bars for each class, the start's and the current one; of many classes the likeliest."""
+    likeliest = np.argsort(-np.maximum(before, now), kind="stable")[:MOST_BARS]
+    rows = []
+    for k in sorted(likeliest):
+        bars = "".join(
+            f'<i style="width:{100 * p:.1f}%;background:{colour}"></i>'
+            for p, colour in ((before[k], START_COLOUR), (now[k], NOW_COLOUR))
+        )
+        numbers = f"<em>{escape(percent(before[k]))} → <b>{escape(percent(now[k]))}</b></em>"
+        rows.append(f"<dt>{escape(classes[k])}</dt><dd><span>{bars}</span>{numbers}</dd>")
+    return f'<dl class="nl-rows">{"".join(rows)}</dl>'
+
+
+def swatches(**colours: str) -> str:
+    """Return a legend: a swatch of each colour with its name."""
+    pieces = (f'<span class="nl-key"><i style="background:{c}"></i>{name}</span>' for name, c in colours.items())
+    return "".join(pieces)
+
+
+def error_box(message: str, trace: str) -> str:
+    """Return an error as a readable line, with the traceback to unfold; nothing where there is no error."""
+    if not message:
+        return ""
+    details = f"<details><summary>Traceback</summary><pre>{escape(trace)}</pre></details>" if trace else ""
+    return f'<div class="nl-error" role="alert"><b>{escape(message)}</b>{details}</div>'
+
+
+class ObjectiveChart:
+    """The objective against the step, with a mark where the prediction changed."""
+
+    def __init__(self) -> None:
+        self._x, self._y = bqplot.LinearScale(min=0, max=1), bqplot.LinearScale()
+        scales = {"x": self._x, "y": self._y}
+        self._line = bqplot.Lines(x=[0], y=[0], scales=scales, colors=[NOW_COLOUR], stroke_width=2.5)
+        self._flip = bqplot.Lines(
+            x=[0], y=[0], scales=scales, colors=[FLIP_COLOUR], line_style="dashed", visible=False
+        )
+        axes = [
+            bqplot.Axis(scale=self._x, num_ticks=6, grid_lines="none"),
+            bqplot.Axis(scale=self._y, orientation="vertical", num_ticks=4, grid_lines="solid"),
+        ]
+        self.figure = bqplot.Figure(
+            marks=[self._line, self._flip],
+            axes=axes,
+            fig_margin={"top": 8, "bottom": 24, "left": 44, "right": 12},
+            layout=widgets.Layout(width="100%", height="180px", min_width="0"),
+        )
+        if self.figure.has_trait("display_toolbar"):  # bqplot 0.12 has none
+            self.figure.display_toolbar = False
+        self.figure.add_class("nl-chart")
+
+    def show(self, history: Sequence[float], steps: int, flipped_at: int | None) -> None:
+        """Draw the scores of steps 0, 1, …; `steps` is how many there will be."""
+        y = np.asarray(history if len(history) else [0.0], np.float64)
+        x = np.arange(len(y))
+        if len(y) > MOST_POINTS:
+            x = np.unique(np.linspace(0, len(y) - 1, MOST_POINTS).astype(int))
+        low, high = float(y.min()), float(y.max())
+        margin = 0.06 * (high - low) or max(abs(high), 1.0) * 0.1
+        with self._x.hold_sync(), self._y.hold_sync(), self._line.hold_sync(), self._flip.hold_sync():
+            self._x.max = float(max(steps, len(y) - 1, 1))
+            self._y.min, self._y.max = low - margin, high + margin
+            self._line.x, self._line.y = x, y[x]
+            self._flip.visible = flipped_at is not None
+            self._flip.x = np.full(2, float(flipped_at or 0))
+            self._flip.y = np.array([low - margin, high + margin])

@@ -1,0 +1,131 @@
+"""Work that streams: a generator in a background thread, shown by the clock, stopped within one step."""
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Throttle:
+    """Says when the next frame is due: at most `fps` times a second, without drifting."""
+
+    def __init__(self, fps: float):
+        if not fps > 0:
+            raise ValueError(f"`fps` (={fps}) must be a positive number of frames per second")
+        self._period = 1 / fps
+        self._next = 0.0
+
+    def due(self) -> bool:
+        now = time.perf_counter()
+        if now < self._next:
+            return False
+        late = now - self._next > self._period
+        self._next = (now if late else self._next) + self._period
+        return True
+
+
+class Runner:
+    """Drains a stream of frames in a thread of its own and shows as many of them as the eye can use.
+
+    A front end gives no back-pressure: whoever sends every frame queues seconds of them. So the latest frame is
+    shown when the clock says so, frames between are dropped, and the last one is always shown.
+
+    Every method may be called from any thread, also from within `show` or `end`.
+
+    Args:
+        show: Called with a frame, in the working thread.
+        end: Called once when the work is over, with the error that ended it or None, and whether the stream
+            was exhausted (not stopped).
+        fps: Frames shown per second, at most.
+
+    Attributes:
+        first_frame_seconds: From `start` until the first frame had been shown; NaN before.
+        frames_per_second: Measured over the frames shown since `start`; NaN before the second.
+    """
+
+    def __init__(
+        self, show: Callable[[Any], None], end: Callable[[BaseException | None, bool], None], *, fps: float = 12
+    ):
+        Throttle(fps)  # raises at once where fps cannot be used
+        self.fps = fps
+        self.first_frame_seconds = self.frames_per_second = float("nan")
+        self._show, self._end = show, end
+        self._work: _Work | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def running(self) -> bool:
+        """Whether a stream is being drained."""
+        return self._work is not None and not self._work.over.is_set()
+
+    def start(self, frames: Iterable[Any], *, blocking: bool = False) -> None:
+        """Drain `frames`, after stopping whatever ran before; `blocking` does it in the calling thread."""
+        self.stop()
+        with self._lock:
+            work = self._work = _Work(frames)
+            self.first_frame_seconds = self.frames_per_second = float("nan")
+        if blocking:
+            self._drain(work)
+        else:
+            # ipykernel 7.0 routes widget messages by a context variable that a bare thread does not have
+            target = contextvars.copy_context().run
+            threading.Thread(target=target, args=(self._drain, work), name="neurolens", daemon=True).start()
+
+    def stop(self, timeout: float = 10) -> bool:
+        """Ask for the end and wait for it: no step begins after the current one. Returns whether it is over."""
+        work = self._work
+        if work is None:
+            return True
+        work.stop.set()
+        return work.thread == threading.get_ident() or work.over.wait(timeout)
+
+    def _drain(self, work: "_Work") -> None:
+        work.thread = threading.get_ident()
+        throttle, began, shown = Throttle(self.fps), time.perf_counter(), 0
+        error: BaseException | None = None
+        first = last = began
+
+        def show(frame: Any) -> None:
+            nonlocal shown, first, last
+            self._show(frame)
+            last, shown = time.perf_counter(), shown + 1
+            if shown == 1:
+                first = last
+                self.first_frame_seconds = first - began
+            else:
+                self.frames_per_second = (shown - 1) / (last - first)
+
+        try:
+            for frame in work.frames:
+                work.waiting = [frame]
+                if throttle.due():
+                    show(work.waiting.pop())
+                if work.stop.is_set():
+                    break
+            else:
+                work.exhausted = True
+        except BaseException as caught:  # nothing may vanish in a thread; `end` shows it
+            error = caught
+        try:
+            if work.waiting:
+                show(work.waiting.pop())
+        except Exception as caught:
+            error = error or caught
+        try:
+            self._end(error, work.exhausted and error is None)
+        finally:
+            work.over.set()
+
+
+@dataclass
+class _Work:
+    """One stream on its way; `waiting` holds the latest frame until it is shown."""
+
+    frames: Iterable[Any]
+    stop: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+    waiting: list[Any] = field(default_factory=list)
+    exhausted: bool = False
+    thread: int | None = None

@@ -1,0 +1,153 @@
+"""Build the course: `src/NN_name.py` → `NN_name.ipynb` (to work through) and `solutions/` (executed).
+
+Title, set-up cell and footer stand once, here. A source holds what is its own: the `lesson:` entry of its
+header and its cells, of which the first asks the notebook's question; the set-up cell goes right behind it.
+"""
+
+import argparse
+import sys
+import tomllib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+HERE = Path(__file__).resolve().parent
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+IMPORT_OR_INSTALL = """\
+try:
+    import neurolens as nl
+except ModuleNotFoundError:
+    %pip install -q "neurolens[lab] @ git+{address}@{tag}"
+    import neurolens as nl"""
+SETUP = """
+import neurolens_widgets as nw
+
+lesson = nl.course.start("{number}")"""
+
+
+def sources() -> list[Path]:
+    """Return the course's sources in reading order."""
+    return sorted((HERE / "src").glob("[0-9][0-9]_*.py"))
+
+
+def lesson_of(source: Path) -> SimpleNamespace:
+    """Return a source's number, name, title, paper (section), minutes, needs and cells."""
+    notebook = jupytext.read(source)
+    known = notebook.metadata.get("lesson", {})
+    if set(known) != {"title", "paper", "minutes", "needs"}:
+        raise ValueError(f"`lesson` (={dict(known)}) of {source.name} must give title, paper, minutes, needs")
+    return SimpleNamespace(number=source.stem[:2], name=source.stem, cells=notebook.cells, **known)
+
+
+def public_address() -> tuple[str, str] | None:
+    """Return the repository's address and release tag from pyproject; None while it has no address."""
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+    address = project.get("urls", {}).get("Repository")
+    return (address.rstrip("/"), f"v{project['version']}") if address else None
+
+
+def header(lesson: SimpleNamespace) -> str:
+    """Return the first cell: title, badges where the repository has a public address, time and needs."""
+    lines = [f"# {lesson.number} · {lesson.title}"]
+    if public := public_address():
+        repository, page = public[0].removeprefix("https://github.com/"), f"notebooks/{lesson.name}.ipynb"
+        colab, binder = "https://colab.research.google.com", "https://mybinder.org"
+        there = f"{colab}/github/{repository}/blob/{public[1]}/{page}"
+        badge = f"[![Open in Colab]({colab}/assets/colab-badge.svg)]({there}) "
+        there = f"{binder}/v2/gh/{repository}/{public[1]}?labpath={page}"
+        lines.append(badge + f"[![Open on Binder]({binder}/badge_logo.svg)]({there})")
+    lines.append(f"{lesson.paper} · ~{lesson.minutes} min · needs {lesson.needs} · CPU is enough")
+    return "\n\n".join(lines)
+
+
+def footer(source: Path) -> str:
+    """Return the last cell: the ways to the notebooks before and after."""
+    course, place = sources(), sources().index(source)
+    links = [f"← [{lesson_of(one).title}]({one.stem}.ipynb)" for one in course[:place][-1:]]
+    links += [f"[{lesson_of(one).title}]({one.stem}.ipynb) →" for one in course[place + 1 :][:1]]
+    return "---\n" + " · ".join(links)
+
+
+def build(source: Path) -> NotebookNode:
+    """Return the learner's notebook: no outputs, and the same bytes from the same source every time."""
+    lesson, public = lesson_of(source), public_address()
+    setup = IMPORT_OR_INSTALL.format(address=public[0], tag=public[1]) if public else "import neurolens as nl"
+    setup = new_code_cell(setup + SETUP.format(number=lesson.number))
+    question, *rest = lesson.cells
+    cells = [new_markdown_cell(header(lesson)), question, setup, *rest, new_markdown_cell(footer(source))]
+    for index, cell in enumerate(cells):
+        cell.update(id=f"{lesson.name}-{index:02d}", metadata={})
+    return new_notebook(cells=cells, metadata=METADATA)
+
+
+def execute(notebook: NotebookNode) -> NotebookNode:
+    """Return the notebook with the outputs a page without a kernel can show; no widget state, no times."""
+    executed = nbformat.from_dict(notebook)
+    with TemporaryDirectory() as folder:  # not here, where somebody's predictions may lie
+        place = {"metadata": {"path": folder}}
+        NotebookClient(executed, record_timing=False, store_widget_state=False, resources=place).execute()
+    for output in (output for cell in executed.cells for output in cell.get("outputs", [])):
+        output.get("data", {}).pop(WIDGET_VIEW, None)
+    executed.metadata = METADATA
+    return executed
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy of the notebook as it was before it ran."""
+    bare = nbformat.from_dict(notebook)
+    for cell in bare.cells:
+        if cell.cell_type == "code":
+            cell.update(outputs=[], execution_count=None)
+    return bare
+
+
+def complaint(source: Path) -> str:
+    """Say which of a source's two notebooks is missing or stale, and the cure; "" when both are fresh."""
+    fresh, name, cure = build(source), f"{source.stem}.ipynb", "python notebooks/build.py"
+    learner, solution = HERE / name, HERE / "solutions" / name
+    if not learner.exists() or learner.read_text() != text_of(fresh):
+        return f"{name} is not what its source builds; cure: {cure} {source.stem[:2]}"
+    if not solution.exists() or without_outputs(nbformat.read(solution, as_version=4)) != fresh:
+        return f"solutions/{name} is not its source executed; cure: {cure} --execute {source.stem[:2]}"
+    return ""
+
+
+def text_of(notebook: NotebookNode) -> str:
+    """Return a notebook as it is written to disk."""
+    return nbformat.writes(notebook) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build, execute or check the notebooks named, or all of them."""
+    parser = argparse.ArgumentParser(description="Build the course's notebooks from notebooks/src.")
+    parser.add_argument("numbers", nargs="*", metavar="NN", help="which notebooks (default: all)")
+    parser.add_argument("--execute", action="store_true", help="also run them, into notebooks/solutions")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if one is stale")
+    options = parser.parse_args(arguments)
+    chosen = [one for one in sources() if not options.numbers or one.stem[:2] in options.numbers]
+    if not chosen:
+        parser.error(f"no source in notebooks/src has the number {' or '.join(options.numbers)}")
+    if options.check:
+        stale = [line for line in map(complaint, chosen) if line]
+        print("\n".join(stale) or f"{len(chosen)} notebooks are up to date")
+        return int(bool(stale))
+    for source in chosen:
+        (HERE / f"{source.stem}.ipynb").write_text(text_of(build(source)))
+        print(f"built {source.stem}", "and running it ..." if options.execute else "", flush=True)
+        if options.execute:
+            (HERE / "solutions" / f"{source.stem}.ipynb").write_text(text_of(execute(build(source))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

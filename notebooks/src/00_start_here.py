@@ -1,0 +1,157 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+#   lesson:
+#     title: Start here
+#     paper: The paper at a glance, Fig. 1
+#     minutes: 15
+#     needs: nothing
+# ---
+
+# %% [markdown]
+# ## The question
+# A network says "cat". What in the picture made it say so, and what would make it say "dog"?
+#
+# This course opens trained networks with the tools of one paper, *What do CNN neurons learn: Visualization
+# & Clustering* ([arXiv 2010.11725](https://arxiv.org/abs/2010.11725)). Each notebook takes one of its
+# sections, lets you play with the idea, repeats the experiment, and says whether the paper's claim holds.
+#
+# **You will be able to** run a notebook of this course, find your way in the paper's first figure, and call
+# any unit of a network by its address.
+
+# %% [markdown]
+# The line above says where you are: versions, device, budget and study. The **budget** is how much a
+# notebook may compute; the **study** is a data set with the networks trained on it. On CIFAR-10 our pair of
+# classes is cat and dog, as in the paper. On another study, read its first class wherever the text says
+# cat, and its second wherever it says dog.
+
+# %%
+study = lesson.study
+lens = study.lens("near_pair")
+lens
+
+# %% [markdown]
+# A `Lens` holds a trained network without touching it. The arrow shows the way of an image: through the
+# stages, each a block of convolutions, to one score per class. These are some of the images it sorts.
+
+# %%
+images = study.images("near_pair", "test")
+nl.figures.contact_sheet(images, seed=lesson.seed)
+
+# %% [markdown]
+# ## Predict
+# Soon we change pictures of cats, a little at a time, so that the network's score for "dog" rises. Before you
+# see it: say what you expect. Your answer is kept and shown again at the end.
+
+# %%
+guess = nw.Prediction(
+    "00-change",
+    "How far must a pixel move, on average, until the network says dog? (From black to white is 100%.)",
+    ["less than 1%", "1 to 5%", "5 to 20%", "more than 20%"],
+)
+guess
+
+# %% [markdown]
+# ## See: the paper in one figure
+# We climb the dog score from a few cats. The gradient tells for every pixel whether brighter or darker
+# makes the score larger; each step moves all pixels a little that way. The network's weights never change.
+
+# %%
+cat, dog = lens.classes
+cats = images.only(cat).sample(lesson.pick(fast=8, cpu=32, gpu=64), seed=lesson.seed)
+fooled = nl.fool(lens, cats.rgb(), dog, learning_rate=1e-3, steps=lesson.pick(fast=20, cpu=100, gpu=100))
+fooled
+
+# %%
+row = (fooled.after - fooled.before).argmax(keepdim=True)
+nl.figures.overview(lens, fooled.start[row], fooled.end[row], f"{cats.source}, lr 1e-3, {fooled.steps} steps")
+
+# %% [markdown]
+# **NeuroLens 0-a ↔ paper Fig. 1 (a)–(d).** *(a)* The image as it was. *(b)* The same image after the climb.
+# *(c)* Grad-CAM: where the network finds evidence for each class, in both images. *(d)* What one low layer
+# makes of (a): every tile is one channel.
+#
+# *Look for:* how little (b) differs from (a), and how far the evidence in (c) moves all the same. Of the
+# figure's remaining parts, (e) the "super-dogs" and (f) the prediction tree have notebooks of their own.
+
+# %% [markdown]
+# ## Every unit has an address
+# The paper asks about units of all sizes: a class score, a layer, a channel, one neuron. Here each has an
+# address, and the same text works in Python, in the widgets and on the command line. The stages and their
+# shapes, as (channels, height, width):
+
+# %%
+{stage: lens.layers[stage] for stage in lens.stages}
+
+# %% [markdown]
+# | address | is | value |
+# |---|---|---|
+# | `layer4` | a layer | mean of all its numbers |
+# | `layer4.C5` | channel 5 of it | mean over the channel's positions |
+# | `layer4.C5N10` | neuron 10 of the channel | one number; positions count row by row |
+# | `logit:dog` | a class | the score before the softmax |
+# | `softmax:dog` | a class | its probability |
+#
+# To see that an address means what it says, we look the same neuron up by hand.
+
+# %%
+last = lens.stages[-1]
+features = lens.outputs(cats.rgb([0]), [last])[last]
+row, column = divmod(10, features.shape[-1])
+neuron = lens[f"{last}.C5N10"]
+neuron.score({last: features}, lens.classes).item(), features[0, 5, row, column].item()
+
+# %% [markdown]
+# Addresses add up. The next one asks for much dog and little cat at once, as a single thing to climb.
+
+# %%
+lens[f"logit:{dog}"] - 0.5 * lens[f"logit:{cat}"]
+
+# %% [markdown]
+# And an address that does not exist is answered with those that do:
+
+# %%
+try:
+    lens["layer9.C5"]
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# ## Play
+# In the studio you do the climb yourself. Choose a picture, press **Run**, and watch the prediction. Three
+# things to try:
+#
+# 1. Keep the learning rate low and find a picture that resists.
+# 2. While it runs, drag the learning rate up: the next step already uses it. When do *you* see a change?
+# 3. Type `layer1.C5` as the objective. Which pattern grows when nobody asks for a class?
+
+# %%
+studio = nw.AscentStudio(lens, cats, notice=study.notice)
+studio
+
+# %% [markdown]
+# ## Measure and verdict
+# Each notebook ends with rows of a ledger. A row holds the paper's claim and number, the **rule** by which
+# we judge, written before the run, then our number with its interval, and one of four verdicts:
+# *reproduced*, *partly*, *not reproduced*, *not testable*. An honest "not reproduced" is a result. This row
+# is still open; the next notebook fills it.
+
+# %%
+nl.claims.CLAIMS["acc-cat-dog"]
+
+# %% [markdown]
+# And here is your prediction, beside the mean change of all pixels in all the images above.
+
+# %%
+moved = (fooled.end - fooled.start).abs().mean().item()
+answer = guess.choices[sum(moved >= edge for edge in (0.01, 0.05, 0.2))]
+guess.reveal(answer, f"{moved:.2%}; {int(fooled.flipped.sum())} of {len(fooled)} images flipped")
+
+# %% [markdown]
+# ## Recap
+# - Climbing a class score on the *pixels* shows what the network would like to see more of.
+# - `layer4.C5N10` is one neuron, `logit:dog` a class score, and sums of addresses are addresses.
+# - A claim is judged by a rule that was written before the number was seen.

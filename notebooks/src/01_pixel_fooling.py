@@ -1,0 +1,193 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+#   lesson:
+#     title: Fooling by pixels
+#     paper: Paper §2.1, Fig. 2
+#     minutes: 40
+#     needs: "00"
+# ---
+
+# %% [markdown]
+# ## The question
+# Can a change that nobody sees turn a cat into a dog? And why do some cats resist?
+#
+# **You will be able to** write one step of gradient ascent on pixels, read Grad-CAM and the difference map,
+# and test what is said about images that are easy to fool.
+#
+# **The paper's claim**: after 100 small steps "some of the cat images are misclassified as dog, with a high
+# convincing possibility", and "images with a messy and complex background are more vulnerable".
+
+# %% [markdown]
+# ## The network
+# A ResNet-18 that knows two classes and nothing else. The paper's network gets 92.7% of its validation
+# images right. Before we try to fool ours, we ask how good it is. First the rule, then the number.
+
+# %%
+study = lesson.study
+lens = study.lens("near_pair")
+cat, dog = lens.classes
+nl.claims.CLAIMS["acc-cat-dog"]
+
+# %%
+test = study.images("near_pair", "test")
+seen = test.sample(lesson.pick(fast=100, cpu=len(test), gpu=len(test)), seed=lesson.seed)
+accuracy = nl.claims.acc_cat_dog(lens, seen)
+accuracy
+
+# %% [markdown]
+# ## Predict
+# We shall climb the dog score from many cats: 100 steps, each moving a pixel by the learning rate, 0.0001,
+# times its gradient. The pixels run from 0 to 1. Two guesses before you look:
+
+# %%
+how_many = nw.Prediction(
+    "01-how-many",
+    "Of 100 cats, how many does the network take for dogs afterwards?",
+    ["fewer than 5", "5 to 24", "25 to 49", "50 or more"],
+)
+how_many
+
+# %%
+which = nw.Prediction(
+    "01-which",
+    "Which cats are fooled more easily?",
+    ["those before a plain background", "those before a messy one", "it does not matter"],
+)
+which
+
+# %% [markdown]
+# ## See: one step by hand
+# Equation (1) of the paper looks for the image $x$ with the largest score $\Phi(x)$. With the weights
+# fixed, the gradient belongs to the pixels. One step of ascent adds a little of it:
+#
+# $$x \leftarrow x + \eta \, \nabla_x \Phi(x)$$
+
+# %%
+cats = test.only(cat)
+start = cats.rgb([0]).requires_grad_()
+score = lens.outputs(start, ["output"])["output"][0, 1]
+score.backward()
+by_hand = (start + 1e-4 * start.grad).detach().clamp(0, 1)
+
+# %% [markdown]
+# `Ascent` does the same, step after step, and keeps the pixels between 0 and 1. After one step the two
+# agree to rounding:
+
+# %%
+ascent = nl.Ascent(lens, f"logit:{dog}", cats.rgb([0]), learning_rate=1e-4, steps=1).run()
+(ascent.images.cpu() - by_hand).abs().max().item()
+
+# %% [markdown]
+# ## See: a hundred steps on many cats
+# Now the paper's experiment. Images that the network took for dogs from the start cannot be fooled, so they
+# do not count.
+
+# %%
+cats = cats.sample(lesson.pick(fast=24, cpu=100, gpu=500), seed=lesson.seed)
+steps = lesson.pick(fast=10, cpu=100, gpu=100)
+fooled = nl.fool(lens, cats.rgb(), dog, learning_rate=1e-4, steps=steps)
+fooled
+
+# %% [markdown]
+# We sort the cats by how much the dog's probability rose, and show the two that gave way most and the two
+# that gave way least.
+
+# %%
+tried = ~fooled.was_target
+gain = fooled.after - fooled.before
+order = [i for i in gain.argsort(descending=True).tolist() if tried[i]]
+nl.figures.fooling_rows(lens, fooled, [*order[:2], *order[-2:]], cats.source)
+
+# %% [markdown]
+# **NeuroLens 1-a ↔ paper Fig. 2.** Columns: the image, the image after the climb, Grad-CAM for what the
+# network says before and after, and the difference $\sqrt{\sum_c (x_f - x_s)^2}$. Upper two rows: fooled
+# most. Lower two: robust. *Same:* the objective, the learning rate, the number of steps. *Different:* our
+# images, and our network's training.
+#
+# *Look for:* the first two columns, which look alike. The difference maps share one scale, given beside
+# them; on the scale of the images they would be black.
+
+# %% [markdown]
+# ## Play
+# Fool one yourself, and watch both kinds of evidence while it happens. Three things to try:
+#
+# 1. Run with the learning rate at 0.0001 on several cats. Which of them flip?
+# 2. Take one that resists and raise the learning rate while it runs. Does it flip before you see a change?
+# 3. Let the difference map grow. Do you recognise the cat in it, or is it noise?
+
+# %%
+studio = nw.AscentStudio(lens, cats, learning_rate=1e-4, notice=study.notice)
+studio
+
+# %% [markdown]
+# ## Measure: subtle and effective?
+# The claim has two halves: the images look the same, and some of them flip while others resist. The rule
+# first, as it was fixed before anything was measured:
+
+# %%
+nl.claims.CLAIMS["fool-subtle"]
+
+# %%
+subtle = nl.claims.fool_subtle(lens, fooled)
+subtle
+
+# %% [markdown]
+# ## Measure: is a messy background easier to fool?
+# The paper judges by eye, on four images. We need numbers for both sides. **Background complexity** is the
+# mean edge strength near the border, where the cat is not. **Robustness** is the distance an image must be
+# moved to raise the dog score by one:
+#
+# $$R = \frac{\eta\,T}{\lVert x_T - x_0 \rVert_2}$$
+#
+# On a straight climb it depends neither on the learning rate $\eta$ nor on the number of steps $T$. If the
+# claim holds, the cloud below falls to the right.
+
+# %%
+nl.claims.CLAIMS["fool-messy"]
+
+# %%
+nl.figures.messiness(lens, fooled, cats.source)
+
+# %%
+messy = nl.claims.fool_messy(lens, fooled)
+messy
+
+# %% [markdown]
+# ## Measure: noise or a sketch?
+# "The difference image of vulnerable images seems to be randomly sampled, while that of robust images tends
+# to reflect the rough sketch of a cat." A sketch follows edges. So we correlate, pixel by pixel, each
+# difference map with the edges of its image, and compare the most robust quarter with the least robust.
+
+# %%
+nl.claims.CLAIMS["fool-sketch"]
+
+# %%
+sketch = nl.claims.fool_sketch(lens, fooled)
+sketch
+
+# %% [markdown]
+# ## Verdict
+# All rows of this notebook in short, and your own predictions beside them. A number from one network and
+# one draw of images is not the last word: the interval says how far the draw alone can move it.
+
+# %%
+print(accuracy, subtle, messy, sketch, sep="\n\n")
+
+# %%
+flips = subtle.measured["share that flips"]
+how_many.reveal(how_many.choices[sum(flips.value >= edge for edge in (0.05, 0.25, 0.5))], str(flips))
+
+# %%
+correlation, chance = messy.measured.values()
+answer = which.choices[1 if chance.low > 0.5 else 0 if chance.high < 0.5 else 2]
+which.reveal(answer, f"chance that a fooled image has the messier background: {chance}")
+
+# %% [markdown]
+# ## Recap
+# - The gradient on the pixels is all it takes: 100 steps far below one grey level each change the answer.
+# - How far an image must be moved per unit of score belongs to image and network; we call it robustness.
+# - What looks true on four images becomes a claim only with a measure, a rule and an interval.
