@@ -40,7 +40,8 @@ class AscentStudio(widgets.VBox):
         error: What went wrong, in a line, or nothing; `traceback` has the whole story.
         ascent: The `Ascent` at work, with `images`, `best_images` and so on; None before the first run.
         history: The objective at step 0, 1, …
-        flipped_at: The step at which the prediction left the start's class for good; None while it has not.
+        flipped_at: The step at which the prediction left the start's class for good, as far as was looked (where the
+            objective stops inside the network, at the frames shown); None while it has not.
         start_frame: What is shown of the start; `now_frame`: what is shown of the latest step.
         evidence_target: What the Grad-CAMs show evidence for: the objective, or the start's class where the
             objective is a unit inside the network.
@@ -73,6 +74,9 @@ class AscentStudio(widgets.VBox):
             raise ValueError(f"`images` (={images.size} pixels) must have the size that the lens has, {lens.size}")
         super().__init__()
         self.lens, self.images = lens, images
+        self.ascent: nl.Ascent | None = None
+        self.history: list[float] = []
+        self.flipped_at: int | None = None
         self.traceback = ""
         self._failure: BaseException | None = None
         self._count = min(count, len(images))
@@ -81,10 +85,10 @@ class AscentStudio(widgets.VBox):
         self.objective = objective or class_address(lens.classes[:2][-1])
         self.learning_rate, self.steps, self.seed = learning_rate, steps, seed
         self._view = AscentView(self, self._count, notice)
+        self.observe(lambda _: self._view.show_status(), ["status", "error"])
         self._draw()
         self.children = self._view.parts
         self.add_class("nl-card").add_class("nl-studio")
-        self.observe(lambda _: self._view.show_status(), ["status", "error"])
         self.observe(lambda _: self._draw(), "seed")
         self.observe(lambda _: self.reset(), "start_index")
         self.observe(lambda _: self._climb_another(), "objective")
@@ -112,6 +116,11 @@ class AscentStudio(widgets.VBox):
         """Images sent per second, in the latest run."""
         return self._runner.frames_per_second
 
+    @property
+    def climbed(self) -> str:
+        """The objective that what is shown was made with; the one asked for may be no address."""
+        return self.objective if self.ascent is None else str(self.ascent.objectives[0])
+
     def run(self, blocking: bool = False) -> None:
         """Start from the start, or go on after a pause.
 
@@ -124,12 +133,11 @@ class AscentStudio(widgets.VBox):
                 if self.status != "paused" or self.ascent is None:
                     self.ascent = nl.Ascent(self.lens, self.objective, self._start, self.learning_rate, self.steps)
                     self.history, self.flipped_at = [], None
-            except Exception as error:
-                self._fail(error)
-            else:
                 self._become("running")
                 if not blocking:
                     self._runner.start(self._follow(self.ascent))
+            except Exception as error:
+                self._fail(error)
         if blocking:
             if self.status == "running" and self.ascent is not None:
                 self._runner.start(self._follow(self.ascent), blocking=True)
@@ -152,8 +160,9 @@ class AscentStudio(widgets.VBox):
             self._become("ready")
             try:
                 self._look_at_start()
-                self.lens[self.objective]
             except Exception as error:
+                if not hasattr(self, "start_frame"):  # there is nothing to show it with
+                    raise
                 self._fail(error)
 
     def reshuffle(self, seed: int | None = None) -> None:
@@ -170,20 +179,21 @@ class AscentStudio(widgets.VBox):
         if not self.history:
             return f"{self.objective} · start: {self.start_name(self.start_index)}, seen as {now}"
         flip = "" if self.flipped_at is None else f" — flipped at step {self.flipped_at}"
-        score = f"{self.objective} {self.history[-1]:.2f}"
+        score = f"{self.climbed} {self.history[-1]:.2f}"
         return f"step {self.now_frame.step} of {self.steps} · {score} · now: {now}{flip}"
 
     def still(self) -> Image.Image:
         """Return what is shown, as one picture."""
         source = f"{self.start_name(self.start_index)} of {self.images.source}"
         pace = f"learning rate {self.learning_rate:g}, {self.steps} steps"
-        lines = [f"{self.lens.name} · {source} · {self.objective} · {pace}", self.summary()]
+        lines = [f"{self.lens.name} · {source} · {self.climbed} · {pace}", self.summary()]
         return draw_still(self._view.pictures(), lines)
 
     def close(self) -> None:
         """End the work and free every part in the browser."""
-        self._runner.stop()
-        self._view.close()
+        if hasattr(self, "_view"):  # Python closes a widget also when its constructor refused
+            self._runner.stop()
+            self._view.close()
         super().close()
 
     def __repr__(self) -> str:
@@ -207,8 +217,9 @@ class AscentStudio(widgets.VBox):
         probabilities = self.lens.probabilities(self._start)
         self.evidence_target = class_address(self.lens.classes[int(probabilities[0].argmax())])
         try:
-            if "output" in self.lens[self.objective].layers:
-                self.evidence_target = self.objective
+            objective = self.lens[self.objective]
+            if "output" in objective.layers:
+                self.evidence_target = str(objective)
         finally:
             views = (self._start, self._start, probabilities)
             self.start_frame = self.now_frame = look(self.lens, *views, self.evidence_target, 0)
@@ -244,8 +255,8 @@ class AscentStudio(widgets.VBox):
             self.flipped_at = step
 
     def _show(self, step: nl.Step) -> None:
-        inner = step.logits is None
-        probabilities = self.lens.probabilities(step.images) if inner else step.logits.softmax(1)
+        logits = step.logits  # there are none where the objective stops before the head
+        probabilities = self.lens.probabilities(step.images) if logits is None else logits.softmax(1)
         views = (self._start, step.images, probabilities)
         self.now_frame = look(self.lens, *views, self.evidence_target, step.index)
         self._note(int(self.now_frame.probabilities.argmax()), step.index)
@@ -276,7 +287,7 @@ class AscentStudio(widgets.VBox):
         self.set_trait("status", "error")
 
 
-def _within(name: str, value: float, low: float, high: float, what: str) -> Any:  # noqa: ANN401
+def _within(name: str, value: float, low: float, high: float, what: str) -> Any:
     if not low <= value <= high:
         raise ValueError(f"`{name}` (={value}) must lie from {low:g} to {high:g}, {what}")
     return value

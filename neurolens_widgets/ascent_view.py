@@ -99,9 +99,7 @@ class AscentView:
         traitlets.link((studio, "objective"), (self._address, "value"))
         traitlets.link((studio, "learning_rate"), (rate, "value"))
         traitlets.link((studio, "steps"), (steps, "value"))
-        traitlets.dlink(
-            (studio, "objective"), (classes, "value"), lambda text: text if text in logits.values() else ""
-        )
+        traitlets.dlink((studio, "objective"), (classes, "value"), lambda text: text if text in logits.values() else "")
         classes.observe(lambda change: change["new"] and studio.set_trait("objective", change["new"]), "value")
         self._run = _button("Run", "play", "Run from the start", studio.run, "nl-run")
         self._run.button_style = "primary"
@@ -152,11 +150,11 @@ class AscentView:
         """Return what the five canvases show: pixels, title and reading."""
         start, now, classes = self.studio.start_frame, self.studio.now_frame, self.studio.lens.classes
         target = self.studio.evidence_target
-        evidence = [f"nothing speaks for {target}" if f.nothing_speaks else f"for {target}" for f in (start, now)]
+        evidence = [f"none for {target}" if frame.nothing_speaks else f"for {target}" for frame in (start, now)]
         return [
             (start.image, "Start", prediction(classes, start.probabilities)),
             (now.image, f"Now, step {now.step}", prediction(classes, now.probabilities)),
-            (now.difference, "Difference", f"brightest {now.brightest:.2g}"),
+            (now.difference, "Difference", f"up to {now.brightest:.2g}"),
             (start.evidence, "Grad-CAM, start", evidence[0]),
             (now.evidence, "Grad-CAM, now", evidence[1]),
         ]
@@ -164,18 +162,24 @@ class AscentView:
     def show_frame(self) -> None:
         """Draw the current frame beside the start's, and everything that is read off it."""
         studio, start, now = self.studio, self.studio.start_frame, self.studio.now_frame
+        changed = []  # a browser that is sent more than it can draw falls behind by seconds
         for canvas, caption, (pixels, title, reading) in zip(
             self.canvases, self._captions, self.pictures(), strict=True
         ):
-            canvas.pixels = pixels
-            bar = legend(DIFFERENCE_COLOURS) if title == "Difference" else ""
-            bar = legend(EVIDENCE_COLOURS) if title.startswith("Grad-CAM") else bar
-            caption.value = f"{bar}<b>{title}</b><span>{escape(reading)}</span>"
-        paint(*self.canvases)
+            if canvas.pixels is not pixels:
+                canvas.pixels = pixels
+                changed.append(canvas)
+            scale = ""
+            if pixels is now.difference:
+                scale = legend(DIFFERENCE_COLOURS, "0", f"{now.brightest:.2g}")
+            elif "Grad-CAM" in title:
+                scale = legend(EVIDENCE_COLOURS, "least", "most evidence")
+            caption.value = f"{scale}<b>{title}</b><span>{escape(reading)}</span>"
+        paint(*changed)
         self._bars.value = probability_bars(studio.lens.classes, start.probabilities, now.probabilities)
         self.chart.show(studio.history, studio.steps, studio.flipped_at)
         reading = f"{studio.history[0]:.2f} → {studio.history[-1]:.2f}" if studio.history else ""
-        self._chart_head.value = f"<h4>{escape(studio.objective)} <span>{reading}</span></h4>"
+        self._chart_head.value = f"<h4>{escape(studio.climbed)} <span>{reading}</span></h4>"
         self.show_status()
 
     def show_status(self) -> None:
@@ -188,6 +192,7 @@ class AscentView:
         live = "off" if status == "running" else "polite"
         self._status.value = f'<p aria-live="{live}">{escape(studio.summary())}</p>'
         self._errors.value = error_box(studio.error, studio.traceback)
+        self._errors.layout.display = None if studio.error else "none"
         self._run.description = "Resume" if status == "paused" else "Run"
         self._pause.disabled = status != "running"
         self._stop.disabled = status not in ("running", "paused")

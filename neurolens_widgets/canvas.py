@@ -5,7 +5,6 @@ pixelated`), so it is sharp at any device pixel ratio and a frame costs a PNG of
 RGBA: ipycanvas sends three channels as JPEG, which would blur just what a gradient changed.
 """
 
-import functools
 import threading
 from collections.abc import Callable, Sequence
 
@@ -55,11 +54,11 @@ def heat(values: ArrayLike, colours: str, over: ArrayLike | None = None, opacity
     return rgba(coloured)
 
 
-@functools.cache
-def legend(colours: str) -> str:
-    """Return the colour map as a bar in HTML, from 0 on the left to 1 on the right."""
+def legend(colours: str, low: str, high: str) -> str:
+    """Return the colour map as a bar in HTML, with words for its two ends."""
     stops = ",".join(to_hex(matplotlib.colormaps[colours](x)) for x in np.linspace(0, 1, 9))
-    return f'<i class="nl-legend" style="background:linear-gradient(90deg,{stops})"></i>'
+    bar = f'<i style="background:linear-gradient(90deg,{stops})"></i>'
+    return f'<div class="nl-legend">{bar}<span>{low}</span><span>{high}</span></div>'
 
 
 def enlargement(pixels: int, most: int) -> float:
@@ -86,9 +85,7 @@ class Pixels(Canvas):
             the style sheet makes canvases inert, but some browsers do not know how yet.
     """
 
-    def __init__(
-        self, height: int, width: int, scale: float = 1, *, leave: Callable[[bool], None] = lambda back: None
-    ):
+    def __init__(self, height: int, width: int, scale: float = 1, *, leave: Callable[[bool], None] = lambda back: None):
         css_width, css_height = f"{round(width * scale)}px", f"{round(height * scale)}px"
         layout = widgets.Layout(width=css_width, height=css_height, align_self="flex-start", flex="none")
         super().__init__(width=width, height=height, layout=layout)
@@ -110,6 +107,8 @@ def paint(*canvases: Pixels) -> None:
     would break every canvas of the kernel (ipycanvas issue 322). `hold_canvas` has no `finally`: an exception
     inside would leave it holding, and nothing would be drawn ever again.
     """
+    if not canvases:
+        return
     with _drawing:
         manager = canvases[0]._canvas_manager
         held = manager._caching

@@ -118,7 +118,9 @@ def _read() -> tuple[dict[str, Any], str]:
 def _write(progress: dict[str, Any]) -> str:
     """Write the file whole or not at all; return a message where it cannot be written."""
     try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=".", prefix=f".{PROGRESS_FILE}-", delete=False) as draft:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=".", prefix=f".{PROGRESS_FILE}-", delete=False
+        ) as draft:
             json.dump(progress, draft, indent=1)
         os.replace(draft.name, PROGRESS_FILE)
     except OSError as error:

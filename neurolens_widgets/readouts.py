@@ -7,12 +7,14 @@ from pathlib import Path
 import bqplot
 import ipywidgets as widgets
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 import neurolens as nl
 
 START_COLOUR, NOW_COLOUR, FLIP_COLOUR = "#8a929c", "#2b83c6", "#d1731f"
 MOST_BARS, MOST_POINTS = 10, 400
+CHART_STEPS = 200  # wide as this at first; a longer ascent doubles it when it gets there
 
 
 def style_sheet() -> widgets.HTML:
@@ -49,9 +51,7 @@ def prediction(classes: Sequence[str], probabilities: NDArray[np.float64]) -> st
     return f"{classes[best]} {percent(float(probabilities[best]))}"
 
 
-def probability_bars(
-    classes: Sequence[str], before: NDArray[np.float64], now: NDArray[np.float64]
-) -> str:
+def probability_bars(classes: Sequence[str], before: NDArray[np.float64], now: NDArray[np.float64]) -> str:
     """Return two bars for each class, the start's and the current one; of many classes the likeliest."""
     likeliest = np.argsort(-np.maximum(before, now), kind="stable")[:MOST_BARS]
     rows = []
@@ -61,8 +61,8 @@ def probability_bars(
             for p, colour in ((before[k], START_COLOUR), (now[k], NOW_COLOUR))
         )
         numbers = f"<em>{escape(percent(before[k]))} → <b>{escape(percent(now[k]))}</b></em>"
-        rows.append(f"<dt>{escape(classes[k])}</dt><dd><span>{bars}</span>{numbers}</dd>")
-    return f'<dl class="nl-rows">{"".join(rows)}</dl>'
+        rows.append(f"<div><b>{escape(classes[k])}</b><span>{bars}</span>{numbers}</div>")
+    return f'<div class="nl-rows">{"".join(rows)}</div>'
 
 
 def swatches(**colours: str) -> str:
@@ -86,16 +86,12 @@ class ObjectiveChart:
         self._x, self._y = bqplot.LinearScale(min=0, max=1), bqplot.LinearScale()
         scales = {"x": self._x, "y": self._y}
         self._line = bqplot.Lines(x=[0], y=[0], scales=scales, colors=[NOW_COLOUR], stroke_width=2.5)
-        self._flip = bqplot.Lines(
-            x=[0], y=[0], scales=scales, colors=[FLIP_COLOUR], line_style="dashed", visible=False
-        )
-        axes = [
-            bqplot.Axis(scale=self._x, num_ticks=6, grid_lines="none"),
-            bqplot.Axis(scale=self._y, orientation="vertical", num_ticks=4, grid_lines="solid"),
-        ]
+        self._flip = bqplot.Lines(x=[0], y=[0], scales=scales, colors=[FLIP_COLOUR], line_style="dashed", visible=False)
+        self._across = bqplot.Axis(scale=self._x, grid_lines="none")
+        self._up = bqplot.Axis(scale=self._y, side="left", tick_format="~g")
         self.figure = bqplot.Figure(
             marks=[self._line, self._flip],
-            axes=axes,
+            axes=[self._across, self._up],
             fig_margin={"top": 8, "bottom": 24, "left": 44, "right": 12},
             layout=widgets.Layout(width="100%", height="180px", min_width="0"),
         )
@@ -105,16 +101,25 @@ class ObjectiveChart:
 
     def show(self, history: Sequence[float], steps: int, flipped_at: int | None) -> None:
         """Draw the scores of steps 0, 1, …; `steps` is how many there will be."""
-        y = np.asarray(history if len(history) else [0.0], np.float64)
-        x = np.arange(len(y))
-        if len(y) > MOST_POINTS:
-            x = np.unique(np.linspace(0, len(y) - 1, MOST_POINTS).astype(int))
+        y = np.asarray(history if len(history) else [0, 1], np.float64)
+        x = np.unique(np.linspace(0, len(y) - 1, MOST_POINTS).astype(int))
         low, high = float(y.min()), float(y.max())
-        margin = 0.06 * (high - low) or max(abs(high), 1.0) * 0.1
+        margin = 0.06 * (high - low) or 0.1 * max(abs(high), 1)
+        end = CHART_STEPS
+        while end < len(history):
+            end *= 2
+        end = max(min(end, steps), len(history) - 1)
         with self._x.hold_sync(), self._y.hold_sync(), self._line.hold_sync(), self._flip.hold_sync():
-            self._x.max = float(max(steps, len(y) - 1, 1))
-            self._y.min, self._y.max = low - margin, high + margin
+            self._x.max, self._y.min, self._y.max = float(end), low - margin, high + margin
+            self._across.tick_values = _ticks(0, end, 6)
+            self._up.tick_values = _ticks(low, high, 4)
+            self._line.visible, self._flip.visible = len(history) > 0, flipped_at is not None
             self._line.x, self._line.y = x, y[x]
-            self._flip.visible = flipped_at is not None
             self._flip.x = np.full(2, float(flipped_at or 0))
             self._flip.y = np.array([low - margin, high + margin])
+
+
+def _ticks(low: float, high: float, count: int) -> NDArray[np.float64]:
+    """Return round numbers between these two; bqplot's own are evenly spaced, but not round."""
+    ticks = np.asarray(MaxNLocator(count).tick_values(low, high))
+    return ticks[(ticks >= low) & (ticks <= high)]

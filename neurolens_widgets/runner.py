@@ -9,17 +9,20 @@ from typing import Any
 
 
 class Throttle:
-    """Says when the next frame is due: at most `fps` times a second, without drifting."""
+    """Says when a frame is due: `fps` times a second, at the call nearest to each time."""
 
     def __init__(self, fps: float):
         if not fps > 0:
             raise ValueError(f"`fps` (={fps}) must be a positive number of frames per second")
         self._period = 1 / fps
         self._next = 0.0
+        self._called = float("inf")
 
     def due(self) -> bool:
         now = time.perf_counter()
-        if now < self._next:
+        until_next_call = max(0.0, now - self._called)  # as long as since the last
+        self._called = now
+        if now + until_next_call / 2 < self._next:
             return False
         late = now - self._next > self._period
         self._next = (now if late else self._next) + self._period
@@ -38,7 +41,7 @@ class Runner:
         show: Called with a frame, in the working thread.
         end: Called once when the work is over, with the error that ended it or None, and whether the stream
             was exhausted (not stopped).
-        fps: Frames shown per second, at most.
+        fps: Frames shown per second, about.
 
     Attributes:
         first_frame_seconds: From `start` until the first frame had been shown; NaN before.
@@ -46,7 +49,7 @@ class Runner:
     """
 
     def __init__(
-        self, show: Callable[[Any], None], end: Callable[[BaseException | None, bool], None], *, fps: float = 12
+        self, show: Callable[[Any], None], end: Callable[[BaseException | None, bool], None], *, fps: float = 15
     ):
         Throttle(fps)  # raises at once where fps cannot be used
         self.fps = fps
@@ -61,8 +64,13 @@ class Runner:
         return self._work is not None and not self._work.over.is_set()
 
     def start(self, frames: Iterable[Any], *, blocking: bool = False) -> None:
-        """Drain `frames`, after stopping whatever ran before; `blocking` does it in the calling thread."""
-        self.stop()
+        """Drain `frames`, after stopping whatever ran before; `blocking` does it in the calling thread.
+
+        Raises:
+            RuntimeError: If the step before does not come to its end.
+        """
+        if not self.stop():
+            raise RuntimeError("the last step of the run before is still at work; wait, and start again")
         with self._lock:
             work = self._work = _Work(frames)
             self.first_frame_seconds = self.frames_per_second = float("nan")

@@ -14,14 +14,11 @@ from types import SimpleNamespace
 import jupytext
 import nbformat
 from nbclient import NotebookClient
-from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 HERE = Path(__file__).resolve().parent
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 IMPORT_OR_INSTALL = """\
 try:
@@ -78,7 +75,7 @@ def footer(source: Path) -> str:
     return "---\n" + " · ".join(links)
 
 
-def build(source: Path) -> NotebookNode:
+def build(source: Path) -> nbformat.NotebookNode:
     """Return the learner's notebook: no outputs, and the same bytes from the same source every time."""
     lesson, public = lesson_of(source), public_address()
     setup = IMPORT_OR_INSTALL.format(address=public[0], tag=public[1]) if public else "import neurolens as nl"
@@ -90,19 +87,19 @@ def build(source: Path) -> NotebookNode:
     return new_notebook(cells=cells, metadata=METADATA)
 
 
-def execute(notebook: NotebookNode) -> NotebookNode:
+def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the notebook with the outputs a page without a kernel can show; no widget state, no times."""
     executed = nbformat.from_dict(notebook)
     with TemporaryDirectory() as folder:  # not here, where somebody's predictions may lie
-        place = {"metadata": {"path": folder}}
-        NotebookClient(executed, record_timing=False, store_widget_state=False, resources=place).execute()
+        client = NotebookClient(executed, record_timing=False, store_widget_state=False)
+        client.execute(cwd=folder)
     for output in (output for cell in executed.cells for output in cell.get("outputs", [])):
         output.get("data", {}).pop(WIDGET_VIEW, None)
     executed.metadata = METADATA
     return executed
 
 
-def without_outputs(notebook: NotebookNode) -> NotebookNode:
+def without_outputs(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return a copy of the notebook as it was before it ran."""
     bare = nbformat.from_dict(notebook)
     for cell in bare.cells:
@@ -122,7 +119,7 @@ def complaint(source: Path) -> str:
     return ""
 
 
-def text_of(notebook: NotebookNode) -> str:
+def text_of(notebook: nbformat.NotebookNode) -> str:
     """Return a notebook as it is written to disk."""
     return nbformat.writes(notebook) + "\n"
 

@@ -15,9 +15,9 @@ def _study(monkeypatch):
     monkeypatch.delenv("NEUROLENS_STUDY", raising=False)
 
 
-@pytest.mark.parametrize(("device", "budget"), [(None, "cpu"), ("cuda", "gpu"), ("mps", "gpu")])
+@pytest.mark.parametrize(("device", "budget"), [("cpu", "cpu"), ("cuda", "gpu"), ("mps", "gpu")])
 def test_budget_follows_the_device_when_nobody_chose(monkeypatch, device, budget):
-    monkeypatch.setattr(course, "accelerator", lambda: device)
+    monkeypatch.setattr(course, "best_device", lambda: device)
     assert course.start("01").budget == budget
 
 
@@ -45,6 +45,4 @@ def test_start_says_where_it_runs_and_may_be_run_twice(capsys):
     assert course.start("01") == course.start("01")
     first, second = capsys.readouterr().out.splitlines()
     assert first == second
-    assert re.fullmatch(
-        r"Notebook 01 · neurolens .+ · torch .+ · .+, \d+ threads · budget \w+ · study default", first
-    )
+    assert re.fullmatch(r"Notebook 01 · neurolens .+ · torch .+ · .+, \d+ threads · budget \w+ · study default", first)

@@ -74,7 +74,8 @@ def test_every_pixel_belongs_to_one_part_and_no_part_is_missing(pictures):
 
 
 def test_shares_add_up_to_whole_pixels():
-    _, shares = paint("digger", scenery.draw(range(8), seed=0))
+    rgb, shares = paint("digger", scenery.draw(range(8), seed=0))
+    assert rgb.dtype == shares.dtype == np.float32
     np.testing.assert_allclose(shares.sum(0), 1, atol=1e-5)
     assert shares.min() >= 0
 

@@ -42,7 +42,7 @@ def test_limb_of_constant_radius_is_the_distance_to_its_axis(grid):
 
 
 def test_polygon_is_negative_just_inside(grid):
-    corners = ((-6, -8), (9, -2), (4, 7), (-7, 3))
+    corners = ((-6.1, -8.2), (9.3, -2.4), (4.2, 7.1), (-7.3, 3.4))
     pixels = np.stack([grid.x.ravel(), grid.y.ravel()], -1)
     inside = Path(corners).contains_points(pixels).reshape(grid.x.shape)
     assert np.array_equal(grid.polygon(*corners) < 0, inside)

@@ -79,10 +79,9 @@ def test_algebra_is_that_of_the_values():
         assert score(objective) == pytest.approx(list(expected), abs=1e-12), str(objective)
 
 
-def test_a_numpy_weight_keeps_its_value():
-    ((weight, _),) = (parse("stem") * np.float32(0.1)).terms
-    assert type(weight) is float
-    assert weight == float(np.float32(0.1))
+def test_a_numpy_weight_is_multiplied_in_full_precision():
+    ((weight, _),) = (parse("0.3*stem") * np.float32(0.1)).terms
+    assert weight == 0.3 * float(np.float32(0.1))
 
 
 def test_softmax_is_over_all_classes_and_stands_large_logits():

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import torch
 
+from neurolens.doctor import best_device
 from neurolens.studies.study import Study, open_study
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ class Lesson:
     def __repr__(self) -> str:
         """Say what a learner, or whoever reads the learner's bug report, wants to know first."""
         line = f"Notebook {self.notebook} · neurolens {installed_version()} · torch {torch.__version__}"
-        line += f" · {accelerator() or 'cpu'}, {torch.get_num_threads()} threads"
+        line += f" · {best_device()}, {torch.get_num_threads()} threads"
         line += f" · budget {self.budget} · study {self.study.name}"
         return f"{line}\n{self.study.notice}" if self.study.notice else line
 
@@ -68,20 +69,13 @@ def chosen_budget() -> str:
     Raises:
         ValueError: If the variable names no budget.
     """
-    budget = os.environ.get("NEUROLENS_BUDGET") or ("gpu" if accelerator() else "cpu")
+    budget = os.environ.get("NEUROLENS_BUDGET") or ("cpu" if best_device() == "cpu" else "gpu")
     if budget not in BUDGETS:
         raise ValueError(
             f"`NEUROLENS_BUDGET` (={budget!r}) must be one of {', '.join(BUDGETS)}; "
             "set it before the notebook starts, or unset it to let NeuroLens choose"
         )
     return budget
-
-
-def accelerator() -> str | None:
-    """Return the type of this machine's accelerator as torch names it ("cuda", "mps"), or None."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else None
 
 
 def installed_version() -> str:

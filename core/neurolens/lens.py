@@ -125,7 +125,20 @@ class Lens:
                 f"`images` (={tuple(images.shape)}, {images.dtype}) must be RGB in [0, 1] of shape (n, c, h, w), "
                 "float; `Images.rgb()` gives that"
             )
-        return self._run(images.to(self.device), wanted, leaf, precision)
+        return self._run(images.to(self.device), wanted, leaf, self.usable(precision))
+
+    def usable(self, precision: Precision) -> Precision:
+        """Return `precision`, or fp32 with a warning where the device has no bf16.
+
+        Raises:
+            ValueError: If it is neither "fp32" nor "bf16".
+        """
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f"`precision` (={precision!r}) must be 'fp32' or 'bf16'")
+        if precision == "bf16" and not has_fast_bf16(self.device):
+            warnings.warn(f"{self.device} has no bf16 arithmetic; working in fp32", stacklevel=3)
+            return "fp32"
+        return precision
 
     def logits(self, images: Float[Tensor, "n c h w"], *, batch_size: int = 250) -> Float[Tensor, "n k"]:
         """Return the logits of any number of images, a batch at a time, without gradients."""
@@ -137,7 +150,7 @@ class Lens:
         return self.logits(images).softmax(1)
 
     def _run(self, images: Tensor, wanted: set[str], leaf: str | None, precision: Precision) -> dict[str, Tensor]:
-        twin = self._twin(self._settle(precision))
+        twin = self._twin(precision)
         if self._moments is not None:
             mean, std = (moment.to(images).view(-1, 1, 1) for moment in self._moments)
             images = (images - mean) / std
@@ -153,14 +166,6 @@ class Lens:
         finally:
             self._request.current = None
         return {name: out if name == leaf else out.float() for name, out in request.found.items()}
-
-    def _settle(self, precision: Precision) -> Precision:
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f"`precision` (={precision!r}) must be 'fp32' or 'bf16'")
-        if precision == "bf16" and not has_fast_bf16(self.device):
-            warnings.warn(f"{self.device} has no bf16 arithmetic; working in fp32", stacklevel=4)
-            return "fp32"
-        return precision
 
     def _twin(self, precision: Precision) -> nn.Module:
         """Return the frozen copy, made again where the network's tensors have been replaced (or, bf16, changed)."""

@@ -26,7 +26,7 @@ Shapes = Mapping[str, tuple[int, ...]]  # each layer's output without the batch:
 Outputs = Mapping[str, Tensor]  # each layer's output, (n, d, h, w) or (n, d); "output" has the logits
 
 _NAME, _QUOTED, _PLACE = r"\w+(?:\.\w+)*", r'"(?:[^"\\]|\\.)*"', r"\.C([0-9]+)(?:N([0-9]+))?"
-_TERM = re.compile(rf"""(?x) ([-+\s]*)                                   # signs
+_TERM = re.compile(rf"""(?x) ([-+\s]*)                                     # signs
     (?: ((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?) \s*\*\s* )?     # weight*
     (?: (logit|softmax):\s*({_NAME}|{_QUOTED})                             # logit:dog, or
       | ({_NAME}?|{_QUOTED})(?:{_PLACE})?(?!\.?\w) )? \s*                  # layer4.C182N15 (a lazy name)""")

@@ -49,7 +49,7 @@ nl.figures.contact_sheet(images, seed=lesson.seed)
 # %%
 guess = nw.Prediction(
     "00-change",
-    "How far must a pixel move, on average, until the network says dog? (From black to white is 100%.)",
+    "After 100 small steps, how far has a pixel moved, on average? (From black to white is 100%.)",
     ["less than 1%", "1 to 5%", "5 to 20%", "more than 20%"],
 )
 guess
@@ -66,7 +66,8 @@ fooled = nl.fool(lens, cats.rgb(), dog, learning_rate=1e-3, steps=lesson.pick(fa
 fooled
 
 # %%
-row = (fooled.after - fooled.before).argmax(keepdim=True)
+gain = (fooled.after - fooled.before).where(~fooled.was_target, -1)
+row = gain.argmax(keepdim=True)
 nl.figures.overview(lens, fooled.start[row], fooled.end[row], f"{cats.source}, lr 1e-3, {fooled.steps} steps")
 
 # %% [markdown]

@@ -11,6 +11,11 @@ NOTEBOOKS = HERE.parents[1] / "notebooks"
 
 
 @pytest.fixture(scope="session")
+def base_url():
+    """Stands in for pytest-base-url's fixture, which newer pytests warn of; every test here has its own URL."""
+
+
+@pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args, chromium):
     return {**browser_type_launch_args, "executable_path": chromium, "args": CHROMIUM_ARGS}
 

@@ -52,13 +52,9 @@ IN_KERNEL = """async ([code, patience]) => {
     const late = new Promise(resolve => setTimeout(() => resolve(said + ' (no answer in time)'), patience));
     return await Promise.race([future.done.then(() => said), late]);
 }"""
-COLOURS = """(selector) => {
+PIXELS = """(selector) => {
     const canvas = document.querySelector(selector);
-    const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    const colours = new Set();
-    for (let i = 0; i < data.length; i += 4)
-        if (data[i + 3] > 0) colours.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
-    return colours.size;
+    return canvas?.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.join();
 }"""
 
 
@@ -90,14 +86,13 @@ class Lab:
             "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         }
         self.log = self.home / "lab.log"
-        self.server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-            + [f"--{name}={value}" for name, value in options.items()],
-            env={**os.environ, **isolated, **environment},
-            stdout=self.log.open("w"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        environment = {**os.environ, **isolated, **environment}
+        with self.log.open("w") as log:
+            self.server = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
         self.url, self.token = self._address()
 
     def _address(self) -> tuple[str, str]:
@@ -181,13 +176,16 @@ class Notebook:
         self.page.reload(wait_until="domcontentloaded")
         self.wait()
 
-    def colours(self, canvas: str) -> int:
-        """Return how many colours the canvas shows; 0 when it is blank."""
-        return self.page.evaluate(COLOURS, canvas)
-
     def pixels(self, canvas: str) -> str:
-        """Return the canvas's picture, to be compared with an earlier one."""
-        return self.page.locator(canvas).evaluate("canvas => canvas.toDataURL()")
+        """Return what the canvas shows: red, green, blue, alpha of each pixel, joined by commas."""
+        return self.page.evaluate(PIXELS, canvas)
+
+    def shows(self, canvas: str, array: str) -> None:
+        """Wait until the canvas shows this uint8 array (h, w, 4) of the kernel, to the last bit."""
+        wanted = self.python(f"print(*{array}.ravel(), sep=',')")
+        assert wanted.count(",") > 1000, wanted
+        same = f"([canvas, wanted]) => ({PIXELS})(canvas) === wanted"
+        self.page.wait_for_function(same, arg=[canvas, wanted], timeout=3 * MINUTE)
 
 
 def free_port() -> int:

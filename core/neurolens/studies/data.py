@@ -70,8 +70,8 @@ class Images:
     def fingerprint(self) -> str:
         """Hash of pixels, labels and class names: equal content, equal fingerprint, wherever it came from."""
         digest = hashlib.sha256(json.dumps([list(self.pixels.shape), self.classes]).encode())
-        digest.update(memoryview(self.labels.contiguous().numpy()))
-        digest.update(memoryview(self.pixels.contiguous().numpy()))
+        digest.update(self.labels.contiguous().numpy().data)
+        digest.update(self.pixels.contiguous().numpy().data)
         return digest.hexdigest()[:16]
 
     @cached_property

@@ -74,9 +74,9 @@ class Ascent:
             raise ValueError(
                 f"`start` (={tuple(start.shape)}, {start.dtype}) must be finite float images of shape (n, c, h, w)"
             )
-        one_for_all = isinstance(objective, str | Objective)
-        self.objectives = [lens[one] for one in ([objective] if one_for_all else objective)]  # type: ignore[misc]
-        if not one_for_all and len(self.objectives) != len(start):
+        addresses = [objective] if isinstance(objective, str | Objective) else list(objective)
+        self.objectives = [lens[address] for address in addresses]
+        if len(addresses) not in (1, len(start)):
             raise ValueError(
                 f"`objective` (={len(self.objectives)} addresses) must be one address, or one for each of the "
                 f"{len(start)} images"
@@ -85,7 +85,7 @@ class Ascent:
         self.learning_rate = learning_rate
         self.steps = steps
         self.keep_range = keep_range
-        self.precision: Precision = precision
+        self.precision = lens.usable(precision)
         self._pixels = start.detach().to(lens.device, torch.float32).clone().requires_grad_()
         make = optimizer or torch.optim.SGD
         self._optimizer = make([self._pixels], lr=learning_rate, maximize=True)
@@ -165,9 +165,10 @@ class Ascent:
 
     def _look(self) -> Step:
         """Score the current images, and leave their gradient ready for the next update."""
-        outputs = self.lens.outputs(self._pixels, self._layers, precision=self.precision)
-        scores = self._score(outputs)
-        (self._pixels.grad,) = torch.autograd.grad(scores.sum(), self._pixels)
+        with torch.enable_grad():
+            outputs = self.lens.outputs(self._pixels, self._layers, precision=self.precision)
+            scores = self._score(outputs)
+            (self._pixels.grad,) = torch.autograd.grad(scores.sum(), self._pixels)
         scores = scores.detach()
         if not (torch.isfinite(scores).all() and torch.isfinite(self._pixels.grad).all()):
             raise FloatingPointError(

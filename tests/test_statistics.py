@@ -1,0 +1,55 @@
+"""Estimates against scipy, and their intervals against repeated draws."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from neurolens import statistics
+
+
+def draw(n, seed, shift=0.0):
+    return torch.randn(n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift
+
+
+def test_share_is_wilsons_interval():
+    found = statistics.share(torch.tensor([True] * 7 + [False] * 13))
+    z = stats.norm.ppf(0.975)
+    centre, n, p = (0.35 + z**2 / 40) / (1 + z**2 / 20), 20, 0.35
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert found.value == 0.35
+    assert (found.low, found.high) == pytest.approx((centre - half, centre + half))
+    nothing = statistics.share(torch.zeros(0, dtype=torch.bool))
+    assert (nothing.low, nothing.high, nothing.n) == (0, 1, 0)
+
+
+def test_values_are_scipys():
+    a, b = draw(40, 0), draw(40, 1)
+    assert statistics.mean(a).value == pytest.approx(a.mean().item())
+    assert statistics.median(a).value == pytest.approx(np.median(a))
+    assert statistics.rank_correlation(a, b).value == pytest.approx(stats.spearmanr(a, b)[0])
+    assert statistics.difference_of_means(a, b).value == pytest.approx((a.mean() - b.mean()).item())
+    wins = (a[:, None] > b[None]).double().mean().item()
+    assert statistics.superiority(a, b).value == pytest.approx(wins)
+
+
+def test_interval_covers_the_truth_about_95_times_in_100():
+    hits = sum(0 <= statistics.mean(draw(60, seed, 0.3)).high and
+               statistics.mean(draw(60, seed, 0.3)).low <= 0.3 <= statistics.mean(draw(60, seed, 0.3)).high
+               for seed in range(60))
+    assert 51 <= hits <= 60
+
+
+def test_same_seed_same_interval_and_the_pairing_is_kept():
+    a = draw(100, 0)
+    b = a + 0.01 * draw(100, 1)
+    assert statistics.rank_correlation(a, b) == statistics.rank_correlation(a, b)
+    assert statistics.rank_correlation(a, b).low > 0.95
+
+
+def test_too_few_say_nothing():
+    estimate = statistics.mean(torch.tensor([1.0]))
+    assert np.isnan(estimate.value)
+    assert estimate.low == -np.inf
+    with pytest.raises(ValueError, match="must vary"):
+        statistics.rank_correlation(torch.ones(5), torch.arange(5.0))

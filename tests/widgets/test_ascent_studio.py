@@ -1,0 +1,315 @@
+"""AscentStudio: traits, methods and clicks do the same, a run can be steered, and what goes wrong stays in sight."""
+
+import base64
+import io
+import itertools
+import threading
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import Logarithm, make_lens, part, wait_for
+
+import neurolens as nl
+import neurolens_widgets as nw
+from neurolens_widgets.canvas import rgba
+
+
+def pixels_of(picture):
+    return rgba(picture[0].numpy())
+
+
+def test_it_begins_with_the_start(studio, lens, images):
+    assert studio.status == "ready"
+    start = images.sample(4, seed=0).rgb([0])
+    assert np.array_equal(studio.start_frame.image, pixels_of(start))
+    assert np.allclose(studio.start_frame.probabilities, lens.probabilities(start)[0])
+    assert studio.objective == "logit:dog"
+    assert studio.now_frame.brightest == 0
+
+
+def test_run_is_the_ascent(studio, lens, images):
+    studio.learning_rate = 0.5
+    studio.run(blocking=True)
+    ascent = nl.Ascent(lens, "logit:dog", images.sample(4, seed=0).rgb([0]), 0.5, 5).run()
+    assert studio.status == "done"
+    assert torch.equal(studio.ascent.images, ascent.images)
+    assert np.array_equal(studio.now_frame.image, pixels_of(ascent.images))
+    assert np.allclose(studio.history, ascent.history[:, 0])
+    assert studio.now_frame.step == 5
+    difference = (ascent.images - images.sample(4, seed=0).rgb([0])).square().sum(1).sqrt()
+    assert studio.now_frame.brightest == pytest.approx(float(difference.max()))
+
+
+def test_running_twice_gives_the_same(studio):
+    studio.run(blocking=True)
+    first, history = studio.ascent.images, studio.history
+    studio.run(blocking=True)
+    assert torch.equal(studio.ascent.images, first)
+    assert studio.history == history
+
+
+def test_clicks_do_what_the_traits_do(studio):
+    part(studio, "nl-learning-rate").value = 0.25
+    part(studio, "nl-steps").value = 7
+    part(studio, "nl-class").value = "logit:cat"
+    assert (studio.learning_rate, studio.steps, studio.objective) == (0.25, 7, "logit:cat")
+    assert part(studio, "nl-objective").value == "logit:cat"
+    studio.objective = "stage.C2 - 0.5*stage.C0"
+    assert part(studio, "nl-class").value == ""
+    studio.learning_rate, studio.steps = 1e-3, 3
+    assert part(studio, "nl-learning-rate").value == 1e-3
+    part(studio, "nl-run").click()
+    wait_for(lambda: studio.status == "done")
+    assert len(studio.history) == 4
+    part(studio, "nl-reset").click()
+    assert (studio.status, studio.history) == ("ready", [])
+
+
+def test_starts_thumbnails_noise_and_reshuffle(studio, images):
+    tiles = studio._view.strip.buttons
+    assert len(tiles) == 5
+    tiles[2].click()
+    assert studio.start_index == 2
+    assert np.array_equal(studio.start_frame.image, pixels_of(images.sample(4, seed=0).rgb([2])))
+    tiles[4].click()
+    assert studio.start_index == -1
+    assert np.array_equal(studio.start_frame.image, pixels_of(nl.gaussian_noise(images, 1, seed=0).rgb()))
+    part(studio, "nl-next").click()
+    assert studio.start_index == 0
+    part(studio, "nl-previous").click()
+    assert studio.start_index == -1
+    studio.start_index = 1
+    assert "nl-selected" in tiles[1]._dom_classes
+    part(studio, "nl-reshuffle").click()
+    assert (studio.seed, studio.start_index) == (1, 1)
+    assert np.array_equal(studio.start_frame.image, pixels_of(images.sample(4, seed=1).rgb([1])))
+    studio.reshuffle(seed=0)
+    assert np.array_equal(studio.start_frame.image, pixels_of(images.sample(4, seed=0).rgb([1])))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("start_index", 4, r"`start_index` \(=4\) must lie from -1 to 3"),
+        ("learning_rate", 20.0, r"`learning_rate` \(=20.0\) must lie from 1e-05 to 10"),
+        ("learning_rate", float("nan"), r"`learning_rate` \(=nan\)"),
+        ("steps", 0, r"`steps` \(=0\) must lie from 1 to"),
+    ],
+)
+def test_values_out_of_range_are_refused(studio, name, value, message):
+    before = getattr(studio, name)
+    with pytest.raises(ValueError, match=message):
+        setattr(studio, name, value)
+    assert getattr(studio, name) == before
+
+
+def test_images_of_another_size_are_refused(lens, images):
+    larger = nl.Images(torch.zeros(2, 3, 9, 9, dtype=torch.uint8), torch.zeros(2).long(), ("cat",), "test", "zeros")
+    with pytest.raises(ValueError, match=r"`images` \(=\(9, 9\) pixels\) must have the size that the lens has"):
+        nw.AscentStudio(lens, larger)
+
+
+def test_a_new_learning_rate_holds_from_the_next_step(studio, gate):
+    positions = []
+
+    def take_step():
+        taken = len(studio.history)
+        gate.release()
+        wait_for(lambda: len(studio.history) == taken + 1)
+        positions.append(studio.ascent.images)
+
+    studio.learning_rate, studio.steps = 1e-3, 50
+    studio.run()
+    for rate in (1e-3, 1e-3, 4e-3):
+        part(studio, "nl-learning-rate").value = rate
+        take_step()
+    wait_for(lambda: len(studio.history) == 3)
+    first, second = (after - before for before, after in itertools.pairwise(positions))
+    assert torch.allclose(second, 4 * first, atol=1e-6)
+
+
+def test_steps_can_be_lowered_and_raised_while_it_runs(studio, gate):
+    studio.steps = 100
+    studio.run()
+    gate.release(3)
+    wait_for(lambda: len(studio.history) == 3)
+    studio.steps = 4
+    gate.release(10)
+    wait_for(lambda: studio.status == "done")
+    assert len(studio.history) == 5
+
+
+def test_stop_takes_no_step_after_the_one_at_work(studio, gate):
+    studio.steps = 100
+    studio.run()
+    gate.release(2)
+    wait_for(lambda: len(studio.history) == 2)
+    stopping = threading.Thread(target=part(studio, "nl-stop").click)
+    stopping.start()
+    wait_for(studio._runner._work.stop.is_set)
+    gate.release(50)
+    stopping.join(20)
+    assert studio.status == "stopped"
+    assert len(studio.history) <= 3
+    assert np.array_equal(studio.now_frame.image, pixels_of(studio.ascent.images))
+
+
+def test_pause_and_go_on_ends_where_an_unbroken_run_does(studio, gate):
+    studio.learning_rate = 0.1
+    studio.run()
+    gate.release(3)
+    wait_for(lambda: len(studio.history) == 3)
+    gate.release(1)
+    part(studio, "nl-pause").click()
+    assert studio.status == "paused"
+    assert part(studio, "nl-run").description == "Resume"
+    assert np.array_equal(studio.now_frame.image, pixels_of(studio.ascent.images))
+    gate.release(20)
+    studio.run()
+    wait_for(lambda: studio.status == "done")
+    unbroken = nl.Ascent.__base__(studio.lens, "logit:dog", studio._start, 0.1, 5).run()
+    assert torch.equal(studio.ascent.images, unbroken.images)
+    assert np.allclose(studio.history, unbroken.history[:, 0])
+
+
+def test_a_frame_sends_only_the_pictures_that_changed(studio, monkeypatch):
+    painted = []
+    monkeypatch.setattr("neurolens_widgets.ascent_view.paint", lambda *canvases: painted.append(set(canvases)))
+    studio.run(blocking=True)
+    assert painted
+    assert all(
+        frame == {part(studio, f"nl-canvas-{name}") for name in ("now", "difference", "cam-now")} for frame in painted
+    )
+
+
+def test_a_new_start_ends_the_run(studio, gate):
+    studio.run()
+    gate.release(2)
+    wait_for(lambda: len(studio.history) == 2)
+    gate.release(1)
+    studio.start_index = 1
+    assert (studio.status, studio.history, studio.now_frame.step) == ("ready", [], 0)
+
+
+@pytest.mark.parametrize("objective", ["logit:dgo", "stage.C9", "logit:dog +", ""])
+def test_an_objective_that_does_not_exist_is_shown_and_nothing_lost(studio, objective):
+    studio.learning_rate = 0.5
+    studio.run(blocking=True)
+    reached = studio.now_frame
+    studio.objective = objective
+    assert studio.status == "error"
+    assert studio.error
+    assert studio.error.split("`")[1] in part(studio, "nl-errors").value
+    assert studio.now_frame is reached
+    with pytest.raises(ValueError, match="`"):
+        studio.run(blocking=True)
+    assert studio.now_frame is reached
+    studio.objective = "logit:cat"
+    assert (studio.status, studio.error, part(studio, "nl-errors").value) == ("ready", "", "")
+
+
+def test_a_bad_objective_at_the_beginning_is_shown_beside_the_start(lens, images):
+    studio = nw.AscentStudio(lens, images, "layer9")
+    assert studio.status == "error"
+    assert "layer9" in part(studio, "nl-errors").value
+    assert np.array_equal(studio.now_frame.image, studio.start_frame.image)
+    studio.close()
+
+
+def test_an_ascent_that_breaks_off_shows_why_and_keeps_the_best(images):
+    studio = nw.AscentStudio(make_lens(Logarithm()), images, "logit:cat", learning_rate=10, steps=50)
+    with pytest.raises(FloatingPointError, match="learning_rate"):
+        studio.run(blocking=True)
+    assert studio.status == "error"
+    assert "learning_rate" in part(studio, "nl-errors").value
+    assert "Traceback" in studio.traceback
+    assert len(studio.history) > 1
+    assert studio.ascent.best_scores[0] == pytest.approx(max(studio.history))
+    assert np.array_equal(studio.now_frame.image, pixels_of(studio.ascent.best_images))
+    studio.learning_rate = 1e-3
+    studio.run()
+    wait_for(lambda: studio.status != "running")
+    assert (studio.status, studio.error) == ("done", "")
+    studio.close()
+
+
+def test_an_error_in_the_thread_is_shown(studio, monkeypatch):
+    monkeypatch.setattr(nl, "grad_cam", lambda *_: 1 / 0)
+    studio.run()
+    wait_for(lambda: studio.status == "error")
+    assert "division" in part(studio, "nl-errors").value
+    assert "ZeroDivisionError" in studio.traceback
+
+
+def test_markup_in_an_address_stays_text(studio):
+    studio.objective = 'logit:"<img src=x>"'
+    assert "<img" not in part(studio, "nl-errors").value
+    assert "&lt;img" in part(studio, "nl-errors").value
+
+
+def test_interrupting_a_blocking_run_keeps_what_was_reached(studio, monkeypatch):
+    class Interrupted(nl.Ascent):
+        def __iter__(self):
+            for step in super().__iter__():
+                yield step
+                if step.index == 2:
+                    raise KeyboardInterrupt
+
+    monkeypatch.setattr(nl, "Ascent", Interrupted)
+    studio.run(blocking=True)
+    assert (studio.status, studio.now_frame.step) == ("stopped", 2)
+
+
+def test_flip_is_noted_at_the_step_where_it_happens(studio, lens):
+    studio.learning_rate, studio.steps = 10, 40
+    studio.objective = f"logit:{lens.classes[1 - int(studio.start_frame.probabilities.argmax())]}"
+    studio.run(blocking=True)
+    ascent = nl.Ascent(lens, studio.objective, studio._start, 10, 40)
+    predicted = [int(step.logits.argmax()) for step in ascent]
+    flip = next((n for n, k in enumerate(predicted) if k != predicted[0]), None)
+    assert flip is not None
+    assert studio.flipped_at == flip
+    assert f"flipped at step {flip}" in part(studio, "nl-status").value
+
+
+def test_a_unit_inside_the_network(studio, lens):
+    studio.objective = "stage.C1"
+    studio.learning_rate = 1.0
+    studio.run(blocking=True)
+    assert studio.history[-1] > studio.history[0]
+    assert studio.evidence_target == f"logit:{lens.classes[int(studio.start_frame.probabilities.argmax())]}"
+    assert np.allclose(studio.now_frame.probabilities, lens.probabilities(studio.ascent.images)[0])
+
+
+def test_closing_while_it_runs_leaves_no_thread(lens, images):
+    studio = nw.AscentStudio(lens, images, steps=100_000)
+    inner = part(studio, "nl-canvas-now")
+    studio.run()
+    wait_for(lambda: len(studio.history) > 3)
+    studio.close()
+    wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name == "neurolens"])
+    assert inner.comm is None
+    assert studio.comm is None
+
+
+def test_the_still_shows_start_and_end(studio):
+    studio.learning_rate = 0.5
+    studio.run(blocking=True)
+    bundle = studio._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert "logit:dog" in bundle["text/plain"]
+    still = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
+    assert still.format == "PNG"
+    rows = np.asarray(still.convert("RGB"))
+    for place, frame in enumerate((studio.start_frame, studio.now_frame)):
+        left = 12 + place * 172
+        picture = rows[12:172, left : left + 160]
+        assert np.array_equal(picture[::20, ::20], frame.image[..., :3])
+
+
+def test_there_may_be_fewer_images_than_tiles(lens, images):
+    studio = nw.AscentStudio(lens, images[[3]])
+    assert len(studio._view.strip.buttons) == 2
+    studio.close()

@@ -1,0 +1,68 @@
+"""Numbers and names as they are read, and the chart's lines."""
+
+import re
+
+import numpy as np
+import pytest
+
+import neurolens as nl
+from neurolens_widgets.readouts import (
+    MOST_POINTS,
+    ObjectiveChart,
+    class_address,
+    error_box,
+    percent,
+    prediction,
+    probability_bars,
+)
+
+
+@pytest.mark.parametrize("name", ["dog", "hot dog", 'a "b"', "back\\slash", "5", "Straße", "a.C3"])
+def test_the_address_of_a_class_finds_it(name):
+    ((weight, unit),) = nl.parse(class_address(name)).terms
+    assert (weight, unit.kind, unit.name) == (1, "logit", name)
+
+
+def test_percent_never_rounds_to_certainty():
+    assert [percent(p) for p in (0, 0.001, 0.03, 0.974, 0.999, 1)] == ["0%", "<1%", "3%", "97%", ">99%", "100%"]
+    assert prediction(("cat", "dog"), np.array([0.3, 0.7])) == "dog 70%"
+
+
+def test_bars_show_the_likeliest_in_the_networks_order():
+    before = np.linspace(0.01, 0.2, 12)
+    now = before[::-1]
+    classes = [f"class <{k}>" for k in range(12)]
+    page = probability_bars(classes, before, now)
+    shown = [int(k) for k in re.findall(r"class &lt;(\d+)&gt;", page)]
+    assert shown == sorted(shown)
+    assert set(shown) == set(np.argsort(-np.maximum(before, now), kind="stable")[:10].tolist())
+    widths = [float(width) for width in re.findall(r"width:([\d.]+)%", page)]
+    assert np.allclose(widths[:2], [100 * before[shown[0]], 100 * now[shown[0]]], atol=0.06)
+
+
+def test_chart_holds_history_and_flip():
+    chart = ObjectiveChart()
+    line, flip = chart.figure.marks
+    chart.show([], 50, None)
+    assert not line.visible
+    chart.show([1.0, 2.0, 4.0], 50, 2)
+    assert (line.x.tolist(), line.y.tolist()) == ([0, 1, 2], [1, 2, 4])
+    assert line.visible
+    assert (flip.visible, flip.x.tolist()) == (True, [2, 2])
+    assert [tick.max() for tick in (chart.figure.axes[0].tick_values, chart.figure.axes[1].tick_values)] == [50, 4]
+    chart.show([0.0] * 300, 100_000, None)
+    assert line.scales["x"].max == 400
+    history = np.random.default_rng(0).normal(size=5000)
+    chart.show(list(history), 5000, None)
+    assert len(line.x) <= MOST_POINTS
+    assert np.array_equal(line.y, history[line.x])
+    assert (line.x[0], line.x[-1]) == (0, 4999)
+    assert not flip.visible
+
+
+def test_errors_are_text_with_the_traceback_folded():
+    assert error_box("", "") == ""
+    page = error_box("`x` <b>", "Traceback <i>")
+    assert "&lt;b&gt;" in page
+    assert "<details>" in page
+    assert "Traceback &lt;i&gt;" in page

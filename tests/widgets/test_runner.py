@@ -1,0 +1,136 @@
+"""Runner: throttled by the clock, stopped within a step, and nothing vanishes in its thread."""
+
+import contextvars
+import threading
+import time
+
+import pytest
+
+from neurolens_widgets.runner import Runner, Throttle
+
+
+class Watcher:
+    """A runner that notes what it shows and how it ends."""
+
+    def __init__(self, fps=12.0, show=None):
+        self.shown, self.ends, self.show = [], [], show
+        self.runner = Runner(self.see, lambda error, exhausted: self.ends.append((error, exhausted)), fps=fps)
+
+    def see(self, frame):
+        self.shown.append(frame)
+        if self.show:
+            self.show(frame)
+
+
+def test_latest_frame_wins_and_the_last_is_always_shown():
+    watcher = Watcher(fps=50)
+    began = time.perf_counter()
+    watcher.runner.start((n for n in range(200) if time.sleep(0.001) is None), blocking=True)
+    most = (time.perf_counter() - began) * 50 + 2
+    assert watcher.shown == sorted(set(watcher.shown))
+    assert watcher.shown[0] == 0
+    assert watcher.shown[-1] == 199
+    assert 2 < len(watcher.shown) <= most
+    assert watcher.ends == [(None, True)]
+    assert 0 < watcher.runner.first_frame_seconds < time.perf_counter() - began
+    assert 0 < watcher.runner.frames_per_second < 60
+
+
+def test_last_frame_is_shown_even_if_the_clock_never_asks_for_it():
+    watcher = Watcher(fps=1e-6)
+    watcher.runner.start(range(5), blocking=True)
+    assert watcher.shown == [0, 4]
+
+
+def test_throttle_keeps_time():
+    throttle, began, due = Throttle(100), time.perf_counter(), 0
+    while time.perf_counter() - began < 0.3:
+        due += throttle.due()
+    assert 15 <= due <= 32
+    with pytest.raises(ValueError, match=r"`fps` \(=0\) must be a positive number"):
+        Runner(print, print, fps=0)
+
+
+def test_stop_lets_the_step_at_work_finish_and_none_begin():
+    entered, go = threading.Semaphore(0), threading.Semaphore(0)
+    begun = []
+
+    def steps():
+        for n in range(100):
+            begun.append(n)
+            entered.release()
+            go.acquire(timeout=20)
+            yield n
+
+    watcher = Watcher()
+    watcher.runner.start(steps())
+    assert entered.acquire(timeout=20)
+    go.release()
+    assert entered.acquire(timeout=20)  # step 1 is at work
+    stopper = threading.Thread(target=watcher.runner.stop)
+    stopper.start()
+    while not watcher.runner._work.stop.is_set():
+        time.sleep(0.001)
+    go.release(50)
+    stopper.join(20)
+    assert begun == [0, 1]
+    assert watcher.shown[-1] == 1
+    assert watcher.ends == [(None, False)]
+    assert not watcher.runner.running
+
+
+def test_an_error_is_handed_over_after_the_last_good_frame():
+    def steps():
+        yield from range(3)
+        raise ZeroDivisionError("at step 3")
+
+    watcher = Watcher(fps=1e-6)
+    watcher.runner.start(steps())
+    watcher.runner._work.over.wait(20)
+    ((error, exhausted),) = watcher.ends
+    assert (type(error), exhausted, watcher.shown) == (ZeroDivisionError, False, [0, 2])
+
+
+def test_an_error_while_showing_is_handed_over_too():
+    watcher = Watcher(show=lambda frame: 1 / 0)
+    watcher.runner.start(range(3), blocking=True)
+    assert type(watcher.ends[0][0]) is ZeroDivisionError
+
+
+def test_a_second_start_stops_the_first():
+    watcher = Watcher()
+    watcher.runner.start(iter(lambda: time.sleep(0.001), "never"))
+    first = watcher.runner._work
+    watcher.runner.start(range(3), blocking=True)
+    assert first.over.is_set()
+    assert watcher.ends == [(None, False), (None, True)]
+
+
+def test_stop_from_its_own_thread_does_not_wait_for_itself():
+    watcher = Watcher(fps=1e9)
+    watcher.show = lambda frame: watcher.runner.stop()
+    began = time.monotonic()
+    watcher.runner.start(range(10))
+    watcher.runner._work.over.wait(20)
+    assert time.monotonic() - began < 5
+    assert watcher.shown == [0]
+
+
+def test_a_step_that_never_ends_is_reported():
+    watcher, free = Watcher(), threading.Event()
+    watcher.runner.start(n for n in range(3) if free.wait(20))
+    assert not watcher.runner.stop(timeout=0.05)
+    watcher.runner.stop = lambda: False
+    with pytest.raises(RuntimeError, match="still at work"):
+        watcher.runner.start(range(3))
+    free.set()
+
+
+def test_the_thread_has_the_callers_context():
+    name = contextvars.ContextVar("name")
+    name.set("of the shell's parent")
+    seen = []
+    watcher = Watcher(show=lambda frame: seen.append((name.get(), threading.current_thread().daemon)))
+    watcher.runner.start([0])
+    watcher.runner._work.over.wait(20)
+    assert seen == [("of the shell's parent", True)]
