@@ -15,7 +15,9 @@ import neurolens as nl
 from neurolens_widgets.ascent_view import MOST_STEPS, AscentView
 from neurolens_widgets.frame import draw_still, look, png
 from neurolens_widgets.readouts import class_address, prediction
-from neurolens_widgets.runner import Runner
+from neurolens_widgets.runner import Runner, Throttle
+
+SLOW_FPS = 4  # of what is dear: a Grad-CAM costs half a step, a chart is laid out anew by the browser
 
 
 class AscentStudio(widgets.VBox):
@@ -82,6 +84,7 @@ class AscentStudio(widgets.VBox):
         self._count = min(count, len(images))
         self._commands = threading.RLock()  # two clicks may be handled in two threads
         self._runner = Runner(self._show, self._ended)
+        self._slow_clock = Throttle(SLOW_FPS)
         self.objective = objective or class_address(lens.classes[:2][-1])
         self.learning_rate, self.steps, self.seed = learning_rate, steps, seed
         self._view = AscentView(self, self._count, notice)
@@ -254,13 +257,15 @@ class AscentStudio(widgets.VBox):
         elif self.flipped_at is None:
             self.flipped_at = step
 
-    def _show(self, step: nl.Step) -> None:
+    def _show(self, step: nl.Step, final: bool) -> None:
+        slowly = final or self._slow_clock.due()
         logits = step.logits  # there are none where the objective stops before the head
         probabilities = self.lens.probabilities(step.images) if logits is None else logits.softmax(1)
         views = (self._start, step.images, probabilities)
-        self.now_frame = look(self.lens, *views, self.evidence_target, step.index)
+        earlier = None if slowly else self.now_frame
+        self.now_frame = look(self.lens, *views, self.evidence_target, step.index, earlier)
         self._note(int(self.now_frame.probabilities.argmax()), step.index)
-        self._view.show_frame()
+        self._view.show_frame(chart=slowly)
 
     def _ended(self, error: BaseException | None, exhausted: bool) -> None:
         if error is not None and not isinstance(error, KeyboardInterrupt):

@@ -159,8 +159,8 @@ class AscentView:
             (now.evidence, "Grad-CAM, now", evidence[1]),
         ]
 
-    def show_frame(self) -> None:
-        """Draw the current frame beside the start's, and everything that is read off it."""
+    def show_frame(self, *, chart: bool = True) -> None:
+        """Draw the current frame beside the start's, and everything that is read off it, with or without chart."""
         studio, start, now = self.studio, self.studio.start_frame, self.studio.now_frame
         changed = []  # a browser that is sent more than it can draw falls behind by seconds
         for canvas, caption, (pixels, title, reading) in zip(
@@ -177,7 +177,8 @@ class AscentView:
             caption.value = f"{scale}<b>{title}</b><span>{escape(reading)}</span>"
         paint(*changed)
         self._bars.value = probability_bars(studio.lens.classes, start.probabilities, now.probabilities)
-        self.chart.show(studio.history, studio.steps, studio.flipped_at)
+        if chart:
+            self.chart.show(studio.history, studio.steps, studio.flipped_at)
         reading = f"{studio.history[0]:.2f} → {studio.history[-1]:.2f}" if studio.history else ""
         self._chart_head.value = f"<h4>{escape(studio.climbed)} <span>{reading}</span></h4>"
         self.show_status()

@@ -5,6 +5,7 @@ pixelated`), so it is sharp at any device pixel ratio and a frame costs a PNG of
 RGBA: ipycanvas sends three channels as JPEG, which would blur just what a gradient changed.
 """
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 
@@ -45,19 +46,30 @@ def rgba(pixels: ArrayLike) -> RGBA:
     return np.ascontiguousarray(array)
 
 
+@functools.cache
+def table(colours: str) -> NDArray[np.float64]:
+    """Return the 256 RGBA colours of matplotlib's map of this name, from low to high."""
+    return matplotlib.colormaps[colours](np.arange(256))
+
+
 def heat(values: ArrayLike, colours: str, over: ArrayLike | None = None, opacity: float = 0.6) -> RGBA:
     """Return values (h, w) in [0, 1] in the given colour map, laid over an image in grey where one is given."""
-    coloured = matplotlib.colormaps[colours](np.nan_to_num(np.asarray(values, np.float64)).clip(0, 1))
+    levels = np.nan_to_num(np.asarray(values, np.float64)).clip(0, 1) * 255
+    coloured = table(colours)[levels.round().astype(int)]
     if over is not None:
         grey = rgba(over)[..., :3] @ np.array((0.299, 0.587, 0.114)) / 255
         coloured[..., :3] = opacity * coloured[..., :3] + (1 - opacity) * grey[..., None]
     return rgba(coloured)
 
 
+@functools.cache
+def _gradient(colours: str) -> str:
+    return ",".join(to_hex(colour) for colour in table(colours)[:: 255 // 5])
+
+
 def legend(colours: str, low: str, high: str) -> str:
     """Return the colour map as a bar in HTML, with words for its two ends."""
-    stops = ",".join(to_hex(matplotlib.colormaps[colours](x)) for x in np.linspace(0, 1, 9))
-    bar = f'<i style="background:linear-gradient(90deg,{stops})"></i>'
+    bar = f'<i style="background:linear-gradient(90deg,{_gradient(colours)})"></i>'
     return f'<div class="nl-legend">{bar}<span>{low}</span><span>{high}</span></div>'
 
 

@@ -44,20 +44,29 @@ def look(
     probabilities: Float[Tensor, "1 k"],
     target: str,
     step: int,
+    earlier: Frame | None = None,
 ) -> Frame:
-    """Return the frame of an image that was once `start`, with the evidence for `target` in it."""
-    spatial = [name for name, shape in lens.layers.items() if len(shape) == 3]
-    cam = nl.grad_cam(lens, images, target, (lens.stages or spatial)[-1])
+    """Return the frame of an image that was once `start`.
+
+    The evidence for `target` is found in it, or taken from an earlier frame where there is no time for that.
+    """
     difference = nl.difference_map(start, images)[0].cpu().numpy()
     brightest = float(difference.max())
     image = rgba(images[0].cpu().numpy())
+    if earlier is not None:
+        evidence, nothing_speaks = earlier.evidence, earlier.nothing_speaks
+    else:
+        spatial = [name for name, shape in lens.layers.items() if len(shape) == 3]
+        cam = nl.grad_cam(lens, images, target, (lens.stages or spatial)[-1])
+        evidence = heat(cam.resized(image.shape[:2])[0].cpu().numpy(), EVIDENCE_COLOURS, over=image)
+        nothing_speaks = bool(cam.all_negative[0])
     return Frame(
         step=step,
         image=image,
         difference=heat(difference / (brightest or 1), DIFFERENCE_COLOURS),
         brightest=brightest,
-        evidence=heat(cam.resized(image.shape[:2])[0].cpu().numpy(), EVIDENCE_COLOURS, over=image),
-        nothing_speaks=bool(cam.all_negative[0]),
+        evidence=evidence,
+        nothing_speaks=nothing_speaks,
         probabilities=probabilities[0].cpu().numpy().astype(np.float64),
     )
 

@@ -33,12 +33,12 @@ class Runner:
     """Drains a stream of frames in a thread of its own and shows as many of them as the eye can use.
 
     A front end gives no back-pressure: whoever sends every frame queues seconds of them. So the latest frame is
-    shown when the clock says so, frames between are dropped, and the last one is always shown.
+    shown when the clock says so, and frames between are dropped. The last one is shown in any case, as final.
 
     Every method may be called from any thread, also from within `show` or `end`.
 
     Args:
-        show: Called with a frame, in the working thread.
+        show: Called in the working thread with a frame and whether it is the final one, which may take its time.
         end: Called once when the work is over, with the error that ended it or None, and whether the stream
             was exhausted (not stopped).
         fps: Frames shown per second, about.
@@ -49,7 +49,7 @@ class Runner:
     """
 
     def __init__(
-        self, show: Callable[[Any], None], end: Callable[[BaseException | None, bool], None], *, fps: float = 15
+        self, show: Callable[[Any, bool], None], end: Callable[[BaseException | None, bool], None], *, fps: float = 15
     ):
         Throttle(fps)  # raises at once where fps cannot be used
         self.fps = fps
@@ -97,7 +97,7 @@ class Runner:
 
         def show(frame: Any) -> None:
             nonlocal shown, first, last
-            self._show(frame)
+            self._show(frame, False)
             last, shown = time.perf_counter(), shown + 1
             if shown == 1:
                 first = last
@@ -107,9 +107,9 @@ class Runner:
 
         try:
             for frame in work.frames:
-                work.waiting = [frame]
+                work.latest = [frame]
                 if throttle.due():
-                    show(work.waiting.pop())
+                    show(frame)
                 if work.stop.is_set():
                     break
             else:
@@ -117,8 +117,8 @@ class Runner:
         except BaseException as caught:  # nothing may vanish in a thread; `end` shows it
             error = caught
         try:
-            if work.waiting:
-                show(work.waiting.pop())
+            for frame in work.latest:
+                self._show(frame, True)
         except Exception as caught:
             error = error or caught
         try:
@@ -129,11 +129,11 @@ class Runner:
 
 @dataclass
 class _Work:
-    """One stream on its way; `waiting` holds the latest frame until it is shown."""
+    """One stream on its way, and the latest frame of it."""
 
     frames: Iterable[Any]
     stop: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
-    waiting: list[Any] = field(default_factory=list)
+    latest: list[Any] = field(default_factory=list)
     exhausted: bool = False
     thread: int | None = None

@@ -17,7 +17,7 @@ def lens(network):
 
 @pytest.fixture
 def fooled(lens, images):
-    return nl.fool(lens, images, "dog", 3.0, 5)
+    return nl.fool(lens, images, "cat", 3.0, 5)
 
 
 def drawn(picture):
@@ -35,7 +35,7 @@ def texts(picture):
 def test_fooling_rows_say_network_data_rate_steps_and_precision(lens, fooled):
     picture = nl.figures.fooling_rows(lens, fooled, [0, 2], "some noise")
     assert drawn(picture).shape[0] > 200
-    for word in ("toy/net", "some noise", "lr 3", "5 steps", "fp32", "dog"):
+    for word in ("toy/net", "some noise", "lr 3", "5 steps", "fp32", "cat"):
         assert word in picture.caption
     name = lens.classes[int(lens.logits(fooled.start[2:3]).argmax())]
     assert name.upper() in texts(picture)

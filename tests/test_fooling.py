@@ -13,16 +13,16 @@ def lens(network):
 
 
 def test_counts_what_the_ascent_does(lens, images):
-    index = 1
-    result = nl.fool(lens, images, "dog", 3.0, 25, batch_size=3)
+    index = 0
+    result = nl.fool(lens, images, "cat", 3000.0, 25, batch_size=3)
     for i in range(len(images)):
-        frames = list(nl.Ascent(lens, "logit:dog", images[i : i + 1], 3.0, 25))
+        frames = list(nl.Ascent(lens, "logit:cat", images[i : i + 1], 3000.0, 25))
         torch.testing.assert_close(result.end[i : i + 1], frames[-1].images)
         torch.testing.assert_close(result.before[i], frames[0].logits.softmax(1)[0, index])
         torch.testing.assert_close(result.after[i], frames[-1].logits.softmax(1)[0, index])
-        is_dog = [int(frame.logits.argmax(1)) == index for frame in frames]
-        assert result.flip_step[i] == (is_dog.index(True) if any(is_dog) else -1)
-        assert bool(result.flipped[i]) == (any(is_dog) and not is_dog[0])
+        is_cat = [int(frame.logits.argmax(1)) == index for frame in frames]
+        assert result.flip_step[i] == (is_cat.index(True) if any(is_cat) else -1)
+        assert bool(result.flipped[i]) == (any(is_cat) and not is_cat[0])
     torch.testing.assert_close(result.difference, nl.difference_map(images, result.end))
     assert result.flipped.any(), "this test shows nothing unless something flips"
 
@@ -101,3 +101,7 @@ def test_complexity_looks_at_the_background_alone():
 def test_edges_of_a_step_and_a_ramp():
     ramp = (torch.arange(32) / 64).expand(3, 32, 32)[None]
     assert torch.allclose(nl.edges(ramp)[0, :, 1:-1], torch.tensor(1 / 64), atol=1e-6)  # luminance per pixel
+
+
+def test_edges_of_one_image_do_not_depend_on_its_neighbours(images):
+    torch.testing.assert_close(nl.edges(images), torch.cat([nl.edges(image[None]) for image in images]))

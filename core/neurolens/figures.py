@@ -80,7 +80,7 @@ def overview(
     axes = right.subplots(4, 4)
     right.suptitle(f"(d) {layer} of (a): first 16 of {lens.layers[layer][0]} channels", fontsize=9)
     for ax, values in zip(axes.flat, channels, strict=False):
-        ax.imshow(values, cmap="gray")
+        ax.imshow(_array(values), cmap="gray")
     for ax in axes.flat:
         ax.set_axis_off()
     return picture
@@ -116,8 +116,8 @@ def fooling_rows(lens: Lens, fooling: Fooling, rows: Sequence[int], data: str) -
             empty = " (none)" if evidence.all_negative[0] else ""
             _overlay(cell, image, evidence.resized(lens.size)[0].cpu(), f"evidence for {name}{empty}")
     for cell, change in zip(axes[:, 4], difference, strict=True):
-        heat = cell.imshow(change, cmap=DIFFERENCE, vmin=0, vmax=difference.max().item())
-        cell.set_title(f"‖Δ‖ = {change.square().sum().sqrt():.2f}", fontsize=8)
+        heat = cell.imshow(_array(change), cmap=DIFFERENCE, vmin=0, vmax=difference.max().item())
+        cell.set_title(f"‖Δ‖ = {change.square().sum().sqrt():.2g}", fontsize=8)
         cell.set_axis_off()
     bar = picture.colorbar(heat, ax=axes[:, 4], shrink=0.6, label="change (pixel value)")
     bar.ax.tick_params(labelsize=7)
@@ -136,8 +136,8 @@ def messiness(lens: Lens, fooling: Fooling, data: str) -> Picture:
     ):
         label = f"{name} ({int(chosen.sum())})"
         ax.scatter(
-            complexity[chosen],
-            fooling.robustness[chosen],
+            _array(complexity[chosen]),
+            _array(fooling.robustness[chosen]),
             s=10,
             c=colour,
             marker=marker,
@@ -147,7 +147,7 @@ def messiness(lens: Lens, fooling: Fooling, data: str) -> Picture:
     ax.set(
         xlabel="background complexity (mean edge strength near the border)",
         ylabel="robustness (pixel distance per logit)",
-        yscale="log",
+        yscale="linear" if fooling.was_target.all() else "log",
     )
     ax.legend(frameon=False, fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)
@@ -164,7 +164,11 @@ def _prediction(lens: Lens, probabilities: Float[Tensor, " k"]) -> tuple[str, fl
 
 
 def _pixels(image: Float[Tensor, "c h w"]) -> np.ndarray:
-    return image.detach().cpu().clamp(0, 1).permute(1, 2, 0).numpy()
+    return _array(image.clamp(0, 1).permute(1, 2, 0))
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.detach().cpu().numpy()
 
 
 def _show(ax: Axes, image: Float[Tensor, "c h w"], title: str = "") -> None:
@@ -177,6 +181,6 @@ def _show(ax: Axes, image: Float[Tensor, "c h w"], title: str = "") -> None:
 def _overlay(ax: Axes, image: Float[Tensor, "c h w"], heat: Float[Tensor, "h w"], title: str) -> None:
     grey = _pixels(image).mean(2)
     ax.imshow(grey, cmap="gray", vmin=0, vmax=1)
-    ax.imshow(heat, cmap=HEAT, alpha=0.6, vmin=0, vmax=1)
+    ax.imshow(_array(heat), cmap=HEAT, alpha=0.6, vmin=0, vmax=1)
     ax.set_title(title, fontsize=8)
     ax.set_axis_off()

@@ -13,7 +13,7 @@ from tiny import Logarithm, make_lens, part, wait_for
 
 import neurolens as nl
 import neurolens_widgets as nw
-from neurolens_widgets.canvas import rgba
+from neurolens_widgets.canvas import heat, rgba
 
 
 def pixels_of(picture):
@@ -40,6 +40,17 @@ def test_run_is_the_ascent(studio, lens, images):
     assert studio.now_frame.step == 5
     difference = (ascent.images - images.sample(4, seed=0).rgb([0])).square().sum(1).sqrt()
     assert studio.now_frame.brightest == pytest.approx(float(difference.max()))
+
+
+def test_grad_cam_is_that_of_the_last_image_however_the_clock_falls(studio, lens):
+    studio._slow_clock.due = lambda: False
+    studio.learning_rate = 0.5
+    studio.run(blocking=True)
+    cam = nl.grad_cam(lens, studio.ascent.images, "logit:dog")
+    values = cam.resized((8, 8))[0].numpy()
+    expected = heat(values, "viridis", over=studio.ascent.images[0].numpy())
+    assert np.array_equal(studio.now_frame.evidence, expected)
+    assert studio._view.chart.figure.marks[0].y[-1] == studio.history[-1]
 
 
 def test_running_twice_gives_the_same(studio):

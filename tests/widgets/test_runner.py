@@ -13,11 +13,11 @@ class Watcher:
     """A runner that notes what it shows and how it ends."""
 
     def __init__(self, fps=12.0, show=None):
-        self.shown, self.ends, self.show = [], [], show
+        self.shown, self.finals, self.ends, self.show = [], [], [], show
         self.runner = Runner(self.see, lambda error, exhausted: self.ends.append((error, exhausted)), fps=fps)
 
-    def see(self, frame):
-        self.shown.append(frame)
+    def see(self, frame, final):
+        self.finals.append(frame) if final else self.shown.append(frame)
         if self.show:
             self.show(frame)
 
@@ -29,7 +29,7 @@ def test_latest_frame_wins_and_the_last_is_always_shown():
     most = (time.perf_counter() - began) * 50 + 2
     assert watcher.shown == sorted(set(watcher.shown))
     assert watcher.shown[0] == 0
-    assert watcher.shown[-1] == 199
+    assert watcher.finals == [199]
     assert 2 < len(watcher.shown) <= most
     assert watcher.ends == [(None, True)]
     assert 0 < watcher.runner.first_frame_seconds < time.perf_counter() - began
@@ -39,7 +39,7 @@ def test_latest_frame_wins_and_the_last_is_always_shown():
 def test_last_frame_is_shown_even_if_the_clock_never_asks_for_it():
     watcher = Watcher(fps=1e-6)
     watcher.runner.start(range(5), blocking=True)
-    assert watcher.shown == [0, 4]
+    assert (watcher.shown, watcher.finals) == ([0], [4])
 
 
 def test_throttle_keeps_time():
@@ -74,7 +74,7 @@ def test_stop_lets_the_step_at_work_finish_and_none_begin():
     go.release(50)
     stopper.join(20)
     assert begun == [0, 1]
-    assert watcher.shown[-1] == 1
+    assert watcher.finals == [1]
     assert watcher.ends == [(None, False)]
     assert not watcher.runner.running
 
@@ -88,7 +88,7 @@ def test_an_error_is_handed_over_after_the_last_good_frame():
     watcher.runner.start(steps())
     watcher.runner._work.over.wait(20)
     ((error, exhausted),) = watcher.ends
-    assert (type(error), exhausted, watcher.shown) == (ZeroDivisionError, False, [0, 2])
+    assert (type(error), exhausted, watcher.shown, watcher.finals) == (ZeroDivisionError, False, [0], [2])
 
 
 def test_an_error_while_showing_is_handed_over_too():
@@ -133,4 +133,4 @@ def test_the_thread_has_the_callers_context():
     watcher = Watcher(show=lambda frame: seen.append((name.get(), threading.current_thread().daemon)))
     watcher.runner.start([0])
     watcher.runner._work.over.wait(20)
-    assert seen == [("of the shell's parent", True)]
+    assert seen == [("of the shell's parent", True)] * 2
