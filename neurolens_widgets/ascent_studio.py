@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import ipywidgets as widgets
+import neurolens as nl
 import torch
 import traitlets
 from PIL import Image
 
-import neurolens as nl
 from neurolens_widgets.ascent_view import MOST_STEPS, AscentView
 from neurolens_widgets.frame import draw_still, look, png
 from neurolens_widgets.readouts import class_address, prediction

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
+import neurolens as nl
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-import neurolens as nl
 from neurolens_widgets.canvas import DIFFERENCE_COLOURS, EVIDENCE_COLOURS, RGBA, enlargement, heat, rgba
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import bqplot
 import ipywidgets as widgets
+import neurolens as nl
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-
-import neurolens as nl
 
 START_COLOUR, NOW_COLOUR, FLIP_COLOUR = "#8a929c", "#2b83c6", "#d1731f"
 MOST_BARS, MOST_POINTS = 10, 400

@@ -1,9 +1,8 @@
 """Ascent against a loop written out by hand, and its promises while it runs."""
 
+import neurolens as nl
 import pytest
 import torch
-
-import neurolens as nl
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 import copy
 import warnings
 
+import neurolens as nl
 import pytest
 import torch
 from torch import nn
-
-import neurolens as nl
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
 """The ledger's rules on planted numbers; its measures on fooling results made by hand."""
 
+import neurolens as nl
 import pytest
 import torch
-
-import neurolens as nl
 from neurolens.claims import CLAIMS, Check, pixel_correlation
 from neurolens.statistics import Estimate
 from neurolens.visualization.fooling import Fooling

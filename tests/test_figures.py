@@ -2,12 +2,11 @@
 
 import io
 
+import neurolens as nl
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-
-import neurolens as nl
 
 
 @pytest.fixture

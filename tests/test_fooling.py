@@ -1,10 +1,9 @@
 """Fooling against the ascent it stands for; robustness where it is known exactly; complexity on textures."""
 
+import neurolens as nl
 import pytest
 import torch
 from torch import nn
-
-import neurolens as nl
 
 
 @pytest.fixture

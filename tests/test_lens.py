@@ -3,12 +3,11 @@
 import threading
 import warnings
 
+import neurolens as nl
 import pytest
 import torch
-from torch import nn
-
-import neurolens as nl
 from neurolens.lens import has_fast_bf16
+from torch import nn
 
 
 def snapshot(network):
@@ -18,7 +17,9 @@ def snapshot(network):
         "grad": [None if p.grad is None else p.grad.clone() for p in network.parameters()],
         "requires_grad": [p.requires_grad for p in network.parameters()],
         "training": [m.training for m in network.modules()],
-        "hooks": [len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in network.modules()],
+        "hooks": [
+            len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in network.modules()
+        ],
     }
 
 
@@ -125,9 +126,10 @@ def test_network_is_untouched_after_success_error_and_interrupt(network, images,
     for step in nl.Ascent(lens, "layer1.C0", images, 0.1, 5):
         if step.index == 2:
             break
+    steps = iter(nl.Ascent(lens, "logit:dog", images, 0.1, 5))
+    next(steps)
     with pytest.raises(KeyboardInterrupt):
-        for _ in nl.Ascent(lens, "logit:dog", images, 0.1, 5):
-            raise KeyboardInterrupt
+        steps.throw(KeyboardInterrupt)
     assert_untouched(network, before)
 
 

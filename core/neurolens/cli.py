@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neurolens import doctor as checks
+from neurolens.lens import best_device
 from neurolens.studies.study import STUDIES, Card, Study, open_study
 
 app = typer.Typer(help="What do CNN neurons learn?", no_args_is_help=True, add_completion=False)
@@ -77,7 +79,7 @@ def train(
     changes = {k: v for k, v in {"epochs": epochs, "width": width, "seed": seed}.items() if v is not None}
     try:
         recipe = opened.recipe(network, **changes)
-        card = opened.train_network(network, recipe, out, device=device or checks.best_device())
+        card = opened.train_network(network, recipe, out, device=device or best_device())
     except (ValueError, FloatingPointError) as error:
         raise _refuse(error) from error
     except KeyboardInterrupt:
@@ -89,17 +91,15 @@ def train(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context, port: Annotated[int | None, typer.Option(help="JupyterLab's port.")] = None) -> None:
     """Start JupyterLab on the course; further arguments go to JupyterLab."""
-    course = Path("notebooks/00_start_here.ipynb")
-    if not course.exists():
-        raise _refuse(f"{course} is not here; run this in a clone of NeuroLens")
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        *([f"--port={port}"] if port else []),
-        *context.args,
-        str(course),
-    ]
+    start = Path("notebooks/00_start_here.ipynb")
+    if not start.exists():
+        raise _refuse(f"{start} is not here; run this in a clone of NeuroLens")
+    options = [f"--ServerApp.root_dir={start.parent.resolve()}", f"--LabApp.default_url=/lab/tree/{start.name}"]
+    if port:
+        options.append(f"--ServerApp.port={port}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--allow-root")  # in a container one is root; JupyterLab would only refuse to start
+    command = [sys.executable, "-m", "jupyterlab", *options, *context.args]
     try:
         raise typer.Exit(code=subprocess.call(command))
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from neurolens.doctor import best_device
+from neurolens.lens import best_device
 from neurolens.studies.study import Study, open_study
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from neurolens.cache import cache_folder
-from neurolens.lens import has_fast_bf16
+from neurolens.lens import best_device, has_fast_bf16
 from neurolens.studies.sources import BATCHES
 from neurolens.studies.study import NETWORKS, SHIPPED, STUDIES, own_networks, read_card
 
@@ -28,13 +28,6 @@ class Finding:
     ok: bool = True
     cure: str = ""
     fatal: bool = False
-
-
-def best_device() -> str:
-    """The accelerator torch finds, or the CPU."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def examine() -> Iterator[Finding]:

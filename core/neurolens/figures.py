@@ -16,8 +16,7 @@ from neurolens.visualization.attribution import grad_cam
 from neurolens.visualization.fooling import Fooling, background_complexity
 
 DPI = 100
-HEAT = "magma"  # one colour map for one meaning: heat maps
-DIFFERENCE = "viridis"  # …and differences
+EVIDENCE, DIFFERENCE = "viridis", "magma"  # one colour map for one meaning, as in the widgets
 CORAL, BLUE = "#d1495b", "#30638e"  # fooled, resisting: told apart by the colour-blind too
 
 
@@ -181,6 +180,6 @@ def _show(ax: Axes, image: Float[Tensor, "c h w"], title: str = "") -> None:
 def _overlay(ax: Axes, image: Float[Tensor, "c h w"], heat: Float[Tensor, "h w"], title: str) -> None:
     grey = _pixels(image).mean(2)
     ax.imshow(grey, cmap="gray", vmin=0, vmax=1)
-    ax.imshow(_array(heat), cmap=HEAT, alpha=0.6, vmin=0, vmax=1)
+    ax.imshow(_array(heat), cmap=EVIDENCE, alpha=0.6, vmin=0, vmax=1)
     ax.set_title(title, fontsize=8)
     ax.set_axis_off()

@@ -259,6 +259,13 @@ class _Recorder:
         return output
 
 
+def best_device() -> str:
+    """The accelerator torch finds, or the CPU."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether bf16 arithmetic is built into the device, so that it saves time."""
     if device.type == "cuda":

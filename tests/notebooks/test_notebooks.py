@@ -116,9 +116,7 @@ def test_badges_and_install_line_come_with_the_public_address(course):
 
 
 def test_execution_keeps_what_a_page_without_a_kernel_can_show(course):
-    cells = [
-        nbformat.v4.new_code_cell(text) for text in ("import ipywidgets\nipywidgets.IntSlider(7)", "6 * 7")
-    ]
+    cells = [nbformat.v4.new_code_cell(text) for text in ("import ipywidgets\nipywidgets.IntSlider(7)", "6 * 7")]
     executed = course.execute(nbformat.v4.new_notebook(cells=cells))
     slider, answer = outputs_of(executed)
     assert list(slider.data) == ["text/plain"]
@@ -165,9 +163,7 @@ def test_cells_are_short(name):
     for text in sources_of(notebook, "markdown"):
         assert len(text.split()) <= 120, text
     for text in sources_of(notebook, "code")[1:]:
-        assert not re.search(r"^(import|from) ", text, re.MULTILINE), (
-            f"imports belong to the set-up cell: {text}"
-        )
+        assert not re.search(r"^(import|from) ", text, re.MULTILINE), f"imports belong to the set-up cell: {text}"
         assert len(re.findall(r"nl\.figures\.|nw\.", text)) <= 1, f"more than one figure or widget: {text}"
 
 
@@ -188,9 +184,7 @@ def test_solution_is_executed_and_light(name):
     counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
     outputs = outputs_of(notebook)
-    assert not [
-        output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"
-    ]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
     pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
     assert pictures
     for picture in pictures:

@@ -3,11 +3,10 @@
 import threading
 import warnings
 
+import neurolens as nl
 import pytest
 import torch
 from tiny import SIZE, Linear, make_lens
-
-import neurolens as nl
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # bqscales' own, raised on import

@@ -5,13 +5,13 @@ import io
 import itertools
 import threading
 
+import neurolens as nl
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from tiny import Logarithm, make_lens, part, wait_for
 
-import neurolens as nl
 import neurolens_widgets as nw
 from neurolens_widgets.canvas import heat, rgba
 

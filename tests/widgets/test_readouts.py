@@ -2,10 +2,10 @@
 
 import re
 
+import neurolens as nl
 import numpy as np
 import pytest
 
-import neurolens as nl
 from neurolens_widgets.readouts import (
     MOST_POINTS,
     ObjectiveChart,

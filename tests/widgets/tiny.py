@@ -2,10 +2,9 @@
 
 import time
 
+import neurolens as nl
 import torch
 from torch import nn
-
-import neurolens as nl
 
 SIZE = (8, 8)
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from neurolens.cache import cache_folder, written_whole
-from neurolens.lens import Lens
+from neurolens.lens import Lens, best_device
 from neurolens.studies import planted
 from neurolens.studies.data import Images, cached_images
 from neurolens.studies.networks import ARCHITECTURES
@@ -80,8 +80,12 @@ class Study:
         self.classes_of(network)
         return Recipe(**{**SETTINGS[self.name], **NETWORKS[network], **changes})  # type: ignore[arg-type]
 
-    def lens(self, network: str) -> Lens:
+    def lens(self, network: str, device: str | None = None) -> Lens:
         """Return a lens on a trained network: your own where you trained one, otherwise the shipped one.
+
+        Args:
+            network: Its name.
+            device: Where it works; the fastest there is where none is given.
 
         Raises:
             FileNotFoundError: If it is neither shipped nor trained; the message says how to train it.
@@ -89,9 +93,8 @@ class Study:
         """
         if network not in self._lenses:
             card = self.card(network)
-            self._lenses[network] = Lens(
-                load_network(card), card.classes, self.test.size, name=f"{self.name}/{network}"
-            )
+            trained = load_network(card).to(device or best_device())
+            self._lenses[network] = Lens(trained, card.classes, self.test.size, name=f"{self.name}/{network}")
         return self._lenses[network]
 
     def card(self, network: str) -> "Card":
@@ -246,12 +249,12 @@ def open_study(name: str | None = None, *, download: bool = True) -> Study:
         return _planted("")
     try:
         train, test = (_cifar10(split, download) for split in ("train", "test"))
-    except OSError as error:
+    except OSError:
         if os.environ.get("NEUROLENS_DATA"):
             raise
         return _planted(
-            "CIFAR-10 is not on this machine, so the built-in planted study stands in for it "
-            f"({error}; set NEUROLENS_DATA to a folder or zip of it)."
+            "CIFAR-10 is not on this machine and cannot be downloaded, so the built-in planted study stands in for "
+            "it; to use CIFAR-10, set NEUROLENS_DATA to a folder or zip of it."
         )
     return Study("cifar10", train, test, {"near_pair": ("cat", "dog"), "far_pair": ("plane", "dog")})
 
