@@ -142,6 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
         (HERE / f"{source.stem}.ipynb").write_text(text_of(build(source)))
         print(f"built {source.stem}", "and running it ..." if options.execute else "", flush=True)
         if options.execute:
+            (HERE / "solutions").mkdir(exist_ok=True)
             (HERE / "solutions" / f"{source.stem}.ipynb").write_text(text_of(execute(build(source))))
     return 0
 

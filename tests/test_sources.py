@@ -1,0 +1,202 @@
+"""Every way images come in gives the same pixels; everything that is wrong with them is said."""
+
+import io
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from neurolens.studies import sources
+from neurolens.studies.sources import load_images
+from PIL import Image
+
+CLASSES = ("apple", "pear")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROLENS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def picture(seed, size=(8, 8), mode="RGB"):
+    shape = (*size, 4) if mode == "RGBA" else size if mode == "L" else (*size, 3)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """train: 3 apples and 2 pears, test: 2 of each, as lossless PNG."""
+    root = tmp_path / "fruit"
+    for split, counts in (("train", (3, 2)), ("test", (2, 2))):
+        for k, (name, count) in enumerate(zip(CLASSES, counts, strict=True)):
+            (root / split / name).mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(picture(100 * k + i)).save(root / split / name / f"{i}.png")
+    return root
+
+
+def zipped(tree, target, top=""):
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in sorted(tree.rglob("*.png")):
+            archive.write(file, f"{top}{file.relative_to(tree)}")
+    return target
+
+
+def test_a_tree_gives_the_pixels_pil_gives(tree):
+    images = load_images(tree, "train", progress=False)
+    oracle = np.stack([picture(100 * k + i).transpose(2, 0, 1) for k, n in ((0, 3), (1, 2)) for i in range(n)])
+    assert torch.equal(images.pixels, torch.from_numpy(oracle))
+    assert images.labels.tolist() == [0, 0, 0, 1, 1]
+    assert images.classes == CLASSES
+    assert "PNG" in images.source
+
+
+@pytest.mark.parametrize("top", ["", "fruit/", "a/b/"])
+def test_a_zip_equals_its_tree(tree, tmp_path, top):
+    from_tree, from_zip = (
+        load_images(path, "test", progress=False) for path in (tree, zipped(tree, tmp_path / "f.zip", top))
+    )
+    assert from_zip.fingerprint == from_tree.fingerprint
+
+
+def test_cifars_own_files(tmp_path, monkeypatch):
+    import hashlib
+    import pickle
+
+    from torchvision.datasets import CIFAR10
+
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 3072), dtype=np.uint8)
+    (folder / "data_batch_1").write_bytes(pickle.dumps({"data": pixels, "labels": [3, 5, 3, 0]}))
+    names = list("abcdefghij")
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
+    digest = {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", digest["data_batch_1"]]])
+    monkeypatch.setattr(CIFAR10, "test_list", [])
+    meta = {"filename": "batches.meta", "key": "label_names", "md5": digest["batches.meta"]}
+    monkeypatch.setattr(CIFAR10, "meta", meta)
+    for path in (tmp_path, folder):
+        images = load_images(path, "train")
+        assert torch.equal(images.pixels, torch.from_numpy(pixels.reshape(4, 3, 32, 32)))
+        assert images.labels.tolist() == [3, 5, 3, 0]
+    (folder / "data_batch_1").write_bytes(b"torn")
+    with pytest.raises(ValueError, match="damaged or incomplete"):
+        load_images(tmp_path, "train")
+
+
+def test_decoded_once_and_again_when_the_data_change(tree, monkeypatch):
+    decoded = []
+    real = sources._open
+    monkeypatch.setattr(sources, "_open", lambda *a: decoded.append(1) or real(*a))
+    first = load_images(tree, "train", progress=False)
+    again = load_images(tree, "train", progress=False)
+    assert len(decoded) == 5
+    assert again.fingerprint == first.fingerprint
+    Image.fromarray(picture(77)).save(tree / "train" / "pear" / "new.png")
+    assert len(load_images(tree, "train", progress=False)) == 6
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "no card", "no pixels"])
+def test_a_damaged_cache_is_rebuilt_with_a_warning(tree, own_cache, damage):
+    good = load_images(tree, "train", progress=False)
+    fingerprint = good.fingerprint
+    (folder,) = (own_cache / "images").iterdir()
+    file = folder / "pixels.npy"
+    content = file.read_bytes()
+    if damage == "cut":
+        file.write_bytes(content[:200])
+    elif damage == "overwritten":
+        file.write_bytes(content[:-9] + bytes(9))
+    elif damage == "no card":
+        (folder / "images.json").unlink()
+    else:
+        file.unlink()
+    with pytest.warns(UserWarning, match="is damaged .* building it again"):
+        assert load_images(tree, "train", progress=False).fingerprint == fingerprint
+    assert load_images(tree, "train", progress=False).fingerprint == fingerprint  # without a warning
+
+
+def test_where_nothing_can_be_written_it_works_from_memory(tree, tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("NEUROLENS_CACHE", str(blocked))
+    with pytest.warns(UserWarning, match="cannot be written"):
+        assert len(load_images(tree, "train", progress=False)) == 5
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_other_modes_are_converted_and_said(tree, mode):
+    array = picture(5, mode=mode)
+    Image.fromarray(array).save(tree / "train" / "apple" / "0.png")
+    with pytest.warns(UserWarning, match=rf"converted to RGB: 1 × {mode}"):
+        images = load_images(tree, "train", progress=False)
+    oracle = np.stack([array] * 3) if mode == "L" else array[..., :3].transpose(2, 0, 1)
+    assert torch.equal(images.pixels[0], torch.from_numpy(oracle))
+
+
+def spoil(tree, how):
+    apple = tree / "train" / "apple"
+    if how == "truncated image":
+        (apple / "1.png").write_bytes((apple / "1.png").read_bytes()[:60])
+    elif how == "not an image":
+        (apple / "1.png").write_bytes(b"hello")
+    elif how == "other size":
+        Image.fromarray(picture(1, (8, 9))).save(apple / "1.png")
+    elif how == "empty class":
+        shutil.rmtree(apple)
+        apple.mkdir()
+    elif how == "class of one":
+        for file in list(apple.iterdir())[1:]:
+            file.unlink()
+    elif how == "no images":
+        for file in tree.rglob("*.png"):
+            file.unlink()
+        for folder in (tree / "train").iterdir():
+            folder.rmdir()
+    elif how == "no split":
+        shutil.rmtree(tree / "train")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("truncated image", r"1\.png cannot be read as an image .* replace or remove it"),
+        ("not an image", r"1\.png cannot be read as an image"),
+        ("other size", r"1\.png is 9×8 pixels but .* is 8×8; all images must have one size"),
+        ("empty class", "class 'apple' of 'train' has 0 images; at least 2 are needed"),
+        ("class of one", "class 'apple' of 'train' has 1 image; at least 2 are needed"),
+        ("no images", "holds no images"),
+        ("no split", "has no folder 'train'"),
+    ],
+)
+def test_bad_trees(tree, own_cache, how, message):
+    spoil(tree, how)
+    with pytest.raises(ValueError, match=message):
+        load_images(tree, "train", progress=False)
+    assert not list(own_cache.rglob("*.npy")), "a half-built cache was left behind"
+
+
+def test_bad_paths_and_zips(tree, tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist; give a folder or a zip"):
+        load_images(tmp_path / "nowhere", "train")
+    with pytest.raises(ValueError, match=r"`split` \(='dev'\) must be one of train, test"):
+        load_images(tree, "dev")
+    whole = zipped(tree, tmp_path / "f.zip").read_bytes()
+    for content in (b"no zip at all", whole[: len(whole) // 2]):
+        (tmp_path / "torn.zip").write_bytes(content)
+        with pytest.raises(ValueError, match=r"torn\.zip'\) is not a whole zip file"):
+            load_images(tmp_path / "torn.zip", "train")
+
+
+def test_a_hostile_member_path_leads_nowhere(tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(picture(0)).save(buffer, "PNG")
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        for i in range(2):
+            archive.writestr(f"../../train/x/{i}.png", buffer.getvalue())
+    before = {file for file in tmp_path.rglob("*") if "cache" not in file.parts}
+    assert len(load_images(tmp_path / "evil.zip", "train", progress=False)) == 2
+    assert {file for file in tmp_path.rglob("*") if "cache" not in file.parts} == before
