@@ -109,3 +109,11 @@ def images():
     import torch
 
     return torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="session")
+def planted_cache():
+    """The planted study, rendered at most once a run."""
+    import neurolens as nl
+
+    return nl.open_study("planted")

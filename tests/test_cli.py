@@ -1,0 +1,83 @@
+"""The command line as its users type it."""
+
+import json
+
+import pytest
+from neurolens import cli, doctor
+from typer.testing import CliRunner
+
+run = CliRunner().invoke
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+def test_train_then_study(own, monkeypatch, planted_cache):
+    result = run(cli.app, ["train", "planted", "near_pair", "--epochs", "1", "--width", "4", "--out", str(own)])
+    assert result.exit_code == 0, result.output
+    assert (own / "planted" / "near_pair.safetensors").exists()
+    monkeypatch.setattr("neurolens.studies.study.own_networks", lambda: own)
+    result = run(cli.app, ["study", "planted", "--measure", "near_pair", "--json"])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.output)
+    assert row["network"] == "near_pair"
+    assert row["recipe"]["width"] == 4
+    assert 0 <= row["accuracy"] <= 1
+    assert row["tested_on"] == 200
+    assert row["bytes"] == (own / "planted" / "near_pair.safetensors").stat().st_size
+
+
+def test_study_lists_every_network_that_is_here(planted_cache):
+    rows = json.loads(run(cli.app, ["study", "planted", "--json"]).output)
+    assert [row["network"] for row in rows][:2] == ["near_pair", "far_pair"]
+    table = run(cli.app, ["study", "planted"]).output
+    assert "near_pair" in table
+    assert "far_pair" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["study", "mnist"], "must be one of cifar10"),
+        (["study", "planted", "nar_pair"], "must be one of near_pair"),
+        (["train", "planted", "nar_pair"], "must be one of near_pair"),
+        (["train", "planted", "near_pair", "--epochs", "0"], "must be positive"),
+    ],
+)
+def test_mistakes_are_refused_in_words(arguments, message, planted_cache):
+    result = run(cli.app, arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_lab_starts_jupyterlab_on_the_course(monkeypatch, tmp_path):
+    commands = []
+    monkeypatch.setattr(cli.subprocess, "call", lambda command: commands.append(command) or 0)
+    monkeypatch.chdir(tmp_path)
+    assert run(cli.app, ["lab"]).exit_code == 2  # not in a clone
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00_start_here.ipynb").write_text("{}")
+    assert run(cli.app, ["lab", "--port", "8899", "--no-browser"]).exit_code == 0
+    (command,) = commands
+    assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in command
+    assert "--ServerApp.port=8899" in command
+    assert "--no-browser" in command
+    assert not any("token" in part or "ip=" in part for part in command)  # as JupyterLab's defaults have it
+
+
+def test_doctor_says_what_is_wrong_and_the_cure(monkeypatch, tmp_path):
+    monkeypatch.setenv("NEUROLENS_DATA", str(tmp_path / "nowhere"))
+    found = {finding.what: finding for finding in doctor.examine()}
+    assert {"python", "torch", "device", "CIFAR-10", "planted networks", "free memory"} <= set(found)
+    assert not found["CIFAR-10"].ok
+    assert found["CIFAR-10"].cure
+    assert all(finding.ok or finding.cure for finding in found.values())
+    monkeypatch.setenv("NEUROLENS_DATA", str(tmp_path))
+    assert {finding.what: finding for finding in doctor.examine()}["CIFAR-10"].ok
+    result = run(cli.app, ["doctor"])
+    assert result.exit_code == 0
+    assert "free memory" in result.output

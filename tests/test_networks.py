@@ -1,0 +1,55 @@
+"""The architectures against torchvision's blocks and known counts."""
+
+import neurolens as nl
+import pytest
+import torch
+from neurolens.studies.networks import VGG16, ResNet18
+from torch import nn
+from torchvision.models.resnet import BasicBlock, ResNet
+
+
+def test_resnet_is_torchvisions_with_another_stem(network, images):
+    oracle = ResNet(BasicBlock, [2, 2, 2, 2], num_classes=3)
+    oracle.maxpool = nn.Identity()
+    # the same network at width 4: every convolution and batch norm in the same order
+    mine = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
+    slots = [
+        (parent, name)
+        for parent in oracle.modules()
+        for name, m in parent.named_children()
+        if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)
+    ]
+    order = {id(m): i for i, m in enumerate(oracle.modules())}
+    slots.sort(key=lambda slot: order[id(getattr(*slot) if isinstance(slot[1], str) else None)])
+    assert len(mine) == len(slots)
+    for (parent, name), module in zip(slots, mine, strict=True):
+        setattr(parent, name, module) if not name.isdigit() else parent.__setitem__(int(name), module)
+    oracle.eval()
+    torch.testing.assert_close(oracle(network.normalise(images)), network(images))
+
+
+def test_parameters_and_shapes_at_full_width():
+    network = ResNet18(classes=10)
+    assert sum(p.numel() for p in network.parameters()) == 11_173_962
+    layers = nl.Lens(network).layers
+    assert [layers[f"layer{i}"] for i in (1, 2, 3, 4)] == [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]
+
+
+def test_vgg16_has_thirteen_convolutions_and_five_stages():
+    network = VGG16(classes=10, width=8)
+    assert sum(isinstance(m, nn.Conv2d) for m in network.modules()) == 13
+    lens = nl.Lens(network)
+    assert lens.stages == ("layer1", "layer2", "layer3", "layer4", "layer5")
+    assert lens.layers["layer5"] == (64, 2, 2)
+    full = sum(p.numel() for p in VGG16(classes=10).parameters())
+    assert full == 14_719_818  # VGG-16's convolutions without biases, batch norms, one 512-10 head
+
+
+@pytest.mark.parametrize("make", [ResNet18, VGG16])
+def test_normalisation_is_inside(make, images):
+    mean, std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    network = make(2, 4, mean, std).eval()
+    plain = make(2, 4, (0, 0, 0), (1, 1, 1)).eval()
+    plain.load_state_dict({k: v for k, v in network.state_dict().items() if "normalise" not in k}, strict=False)
+    by_hand = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    torch.testing.assert_close(network(images), plain(by_hand))

@@ -1,0 +1,157 @@
+"""The recipe learns, is seeded, and a killed run ends at the same weights as one left alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import neurolens as nl
+import pytest
+import torch
+from neurolens.studies import training
+from neurolens.studies.training import Recipe, accuracy, crop_and_flip, train
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums are rounded in the order of the threads; and on networks this small, one is the fastest."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+TINY = Recipe(width=4, epochs=3, batch_size=20, coarse_share=0.4, learning_rate=0.05)
+
+
+def toy(n=120):
+    """Bright and dark noise, 16×16: separable, but not by one pixel."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(n) % 2
+    pixels = (torch.rand(n, 3, 16, 16, generator=generator) * 150 + labels.view(-1, 1, 1, 1) * 60).byte()
+    return nl.Images(pixels, labels, ("dark", "bright"), "train", "toy")
+
+
+def weights(network):
+    return torch.cat([v.flatten().double() for v in network.state_dict().values()])
+
+
+def test_learns(tmp_path):
+    network = train(replace(TINY, epochs=5), toy(), toy(), tmp_path / "c", progress=False)
+    assert accuracy(network, toy()) > 0.95
+    assert not network.training
+
+
+def test_same_seed_same_weights_and_the_global_generator_is_left_alone(tmp_path):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, same = (train(TINY, toy(), toy(), tmp_path / name, progress=False) for name in "ab")
+    assert torch.equal(torch.get_rng_state(), before)
+    other = train(replace(TINY, seed=1), toy(), toy(), tmp_path / "c", progress=False)
+    assert torch.equal(weights(one), weights(same))
+    assert not torch.equal(weights(one), weights(other))
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    whole = train(TINY, toy(), toy(), tmp_path / "whole", progress=False)
+    real, batches = training.crop_and_flip, []
+
+    def interrupted(*args):
+        batches.append(1)
+        if len(batches) == 9:  # in the middle of the second epoch
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(training, "crop_and_flip", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, toy(), toy(), tmp_path / "c", progress=False)
+    monkeypatch.setattr(training, "crop_and_flip", real)
+    assert torch.equal(weights(train(TINY, toy(), toy(), tmp_path / "c", progress=False)), weights(whole))
+
+
+KILLED = """
+import sys, dataclasses
+from pathlib import Path
+import torch, neurolens as nl
+from neurolens.studies.training import Recipe, train
+torch.set_num_threads(1)
+study = nl.open_study("planted")
+images = study.images("near_pair", "train")[:400]
+recipe = Recipe(width=4, epochs=4, batch_size=16, coarse_share=0.5)
+train(recipe, images, images[:50], Path(sys.argv[1]), progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_of_the_planted_study_resumes_to_the_same_weights(tmp_path):
+    images = nl.open_study("planted").images("near_pair", "train")[:400]
+    recipe = Recipe(width=4, epochs=4, batch_size=16, coarse_share=0.5)
+    whole = train(recipe, images, images[:50], tmp_path / "whole", progress=False)
+    checkpoint = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(checkpoint)], env=os.environ)
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.2)  # into the next epoch
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed: nothing was shown"
+    assert 1 <= torch.load(checkpoint, weights_only=True)["epochs"] < recipe.epochs
+    resumed = train(recipe, images, images[:50], checkpoint, progress=False)
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_crop_and_flip_is_the_loop_written_out():
+    x = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    found = crop_and_flip(x, torch.Generator().manual_seed(2))
+    generator = torch.Generator().manual_seed(2)
+    top, left = (torch.randint(9, (6, 1), generator=generator)[:, 0] for _ in range(2))
+    mirrored = torch.rand(6, 1, generator=generator)[:, 0] < 0.5
+    assert 0 < mirrored.sum() < 6
+    for i in range(6):
+        padded = torch.nn.functional.pad(x[i : i + 1], (4, 4, 4, 4), mode="reflect")[0]
+        crop = padded[:, top[i] : top[i] + 32, left[i] : left[i] + 32]
+        assert torch.equal(found[i], crop.flip(2) if mirrored[i] else crop)
+
+
+def test_a_checkpoint_belongs_to_one_recipe_and_one_data_set(tmp_path):
+    train(replace(TINY, epochs=1), toy(), toy(), tmp_path / "c", progress=False)
+    with pytest.raises(ValueError, match=r"belongs to other recipe .* delete it or train to another `out` folder"):
+        train(replace(TINY, epochs=2), toy(), toy(), tmp_path / "c", progress=False)
+    with pytest.raises(ValueError, match="belongs to other images"):
+        train(replace(TINY, epochs=1), toy(100), toy(), tmp_path / "c", progress=False)
+    (tmp_path / "c").write_bytes(b"torn")
+    with pytest.raises(ValueError, match=r"cannot be read .* delete it"):
+        train(TINY, toy(), toy(), tmp_path / "c", progress=False)
+
+
+def test_a_loss_that_is_no_number_is_an_error_and_the_checkpoint_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        training, "crop_and_flip", lambda x, g, real=crop_and_flip: real(x, g) * (torch.nan if poisoned else 1)
+    )
+    poisoned = []
+    recipe = replace(TINY, epochs=3)
+    real_save = training._save
+
+    def save_then_poison(*args):
+        real_save(*args)
+        poisoned.append(1)
+
+    monkeypatch.setattr(training, "_save", save_then_poison)
+    with pytest.raises(FloatingPointError, match=r"the loss became nan with `learning_rate` \(=0.05\)"):
+        train(recipe, toy(), toy(), tmp_path / "c", progress=False)
+    assert torch.load(tmp_path / "c", weights_only=True)["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "alexnet"}, r"`architecture` \(='alexnet'\) must be one of resnet18, vgg16"),
+        ({"epochs": 0}, r"`epochs` \(=0\) must be positive"),
+        ({"learning_rate": -1}, r"`learning_rate` \(=-1\) must be positive"),
+        ({"coarse_share": 1}, r"`coarse_share` \(=1\) must lie in \[0, 1\)"),
+    ],
+)
+def test_bad_recipes(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**changes)
