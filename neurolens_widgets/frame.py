@@ -71,7 +71,7 @@ def look(
     )
 
 
-def draw_still(pictures: Sequence[tuple[RGBA, str, str]], lines: Sequence[str], *, side: int = 160) -> Image.Image:
+def draw_still(pictures: Sequence[tuple[RGBA, str, str]], lines: Sequence[str], *, side: int = 144) -> Image.Image:
     """Return the pictures in a row, each over its title and reading, and the lines below them.
 
     The ground is white, so that the still can be read on a page of any theme.

@@ -13,6 +13,7 @@ import torch
 from neurolens.studies import training
 from neurolens.studies.training import Recipe, accuracy, crop_and_flip, train
 
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """Sums are rounded in the order of the threads; and on networks this small, one is the fastest."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neurolens.lens import Lens
 from neurolens.studies.data import Images
-from neurolens.visualization.attribution import grad_cam
+from neurolens.visualization.attribution import HeatMap, grad_cam
 from neurolens.visualization.fooling import Fooling, background_complexity
 
 DPI = 100
@@ -72,9 +72,10 @@ def overview(
         name, probability = _prediction(lens, probabilities[row])
         _show(axes[row, 0], image, f"({letter}) {name} {probability:.0%}")
     for column, name in enumerate(lens.classes[:2], start=1):
-        maps = grad_cam(lens, pair, _logit(lens, name)).resized(lens.size).cpu()
+        evidence = grad_cam(lens, pair, _logit(lens, name))
+        maps = evidence.resized(lens.size).cpu()
         for row in range(2):
-            _overlay(axes[row, column], pair[row], maps[row], f"(c) evidence for {name}")
+            _overlay(axes[row, column], pair[row], maps[row], f"(c) {_evidence(name, evidence, row)}")
     channels = lens.outputs(start, [layer])[layer][0].detach().cpu()[:16]
     axes = right.subplots(4, 4)
     right.suptitle(f"(d) {layer} of (a): first 16 of {lens.layers[layer][0]} channels", fontsize=9)
@@ -112,8 +113,7 @@ def fooling_rows(lens: Lens, fooling: Fooling, rows: Sequence[int], data: str) -
         for cell, image in zip(axes[:, column], pictures, strict=True):
             name, _ = _prediction(lens, lens.probabilities(image[None])[0])
             evidence = grad_cam(lens, image[None], _logit(lens, name))
-            empty = " (none)" if evidence.all_negative[0] else ""
-            _overlay(cell, image, evidence.resized(lens.size)[0].cpu(), f"evidence for {name}{empty}")
+            _overlay(cell, image, evidence.resized(lens.size)[0].cpu(), _evidence(name, evidence, 0))
     for cell, change in zip(axes[:, 4], difference, strict=True):
         heat = cell.imshow(_array(change), cmap=DIFFERENCE, vmin=0, vmax=difference.max().item())
         cell.set_title(f"‖Δ‖ = {change.square().sum().sqrt():.2g}", fontsize=8)
@@ -155,6 +155,10 @@ def messiness(lens: Lens, fooling: Fooling, data: str) -> Picture:
 
 def _logit(lens: Lens, name: str) -> str:
     return f"logit:{lens.classes.index(name)}" if name not in lens.classes else f'logit:"{name}"'
+
+
+def _evidence(name: str, maps: HeatMap, row: int) -> str:
+    return f"{'no ' if maps.all_negative[row] else ''}evidence for {name}"
 
 
 def _prediction(lens: Lens, probabilities: Float[Tensor, " k"]) -> tuple[str, float]:
