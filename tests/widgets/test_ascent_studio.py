@@ -315,9 +315,9 @@ def test_the_still_shows_start_and_end(studio):
     assert still.format == "PNG"
     rows = np.asarray(still.convert("RGB"))
     for place, frame in enumerate((studio.start_frame, studio.now_frame)):
-        left = 12 + place * 172
-        picture = rows[12:172, left : left + 160]
-        assert np.array_equal(picture[::20, ::20], frame.image[..., :3])
+        left = 12 + place * 156
+        picture = rows[12:156, left : left + 144]
+        assert np.array_equal(picture[::18, ::18], frame.image[..., :3])
 
 
 def test_there_may_be_fewer_images_than_tiles(lens, images):
