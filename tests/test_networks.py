@@ -42,7 +42,7 @@ def test_vgg16_has_thirteen_convolutions_and_five_stages():
     assert lens.stages == ("layer1", "layer2", "layer3", "layer4", "layer5")
     assert lens.layers["layer5"] == (64, 2, 2)
     full = sum(p.numel() for p in VGG16(classes=10).parameters())
-    assert full == 14_719_818  # VGG-16's convolutions without biases, batch norms, one 512-10 head
+    assert full == 14_710_464 + 2 * 4_224 + 5_130  # 3×3 kernels, scale and shift of each channel, a 512-10 head
 
 
 @pytest.mark.parametrize("make", [ResNet18, VGG16])

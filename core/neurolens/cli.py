@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from neurolens import doctor as checks
 from neurolens.lens import best_device
@@ -48,7 +48,9 @@ def study(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("network", "classes", "accuracy", "worst class", "parameters", "seed", "MB", "trained on")
+    table = Table(
+        Column("network", no_wrap=True), "classes", "accuracy", "worst class", "parameters", "seed", "MB", "trained on"
+    )
     for row in rows:
         worst = min(row["per_class"], key=row["per_class"].get)
         table.add_row(

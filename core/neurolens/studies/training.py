@@ -102,7 +102,7 @@ def train(
         FloatingPointError: If the loss is no longer a number; the last epoch's checkpoint stays.
     """
     device = torch.device(device)
-    network = build_network(recipe, images).to(device).to(memory_format=torch.channels_last)
+    network = build_network(recipe, images).to(device).to(memory_format=_memory_format(device))
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=recipe.learning_rate,
@@ -111,13 +111,10 @@ def train(
         nesterov=True,
     )
     steps = -(-len(images) // recipe.batch_size)
+    total = recipe.epochs * steps
+    warm_up = min(max(0.2, 2 / total), 0.9)  # at least two steps: OneCycleLR divides by one less
     schedule = OneCycleLR(
-        optimizer,
-        recipe.learning_rate,
-        recipe.epochs * steps,
-        pct_start=0.2,
-        div_factor=10,
-        cycle_momentum=False,
+        optimizer, recipe.learning_rate, total, pct_start=warm_up, div_factor=10, cycle_momentum=False
     )
     belongs = {"recipe": dataclasses.asdict(recipe), "images": images.fingerprint}
     state = {"network": network, "optimizer": optimizer, "schedule": schedule}
@@ -166,7 +163,7 @@ def _train_epoch(
     device = next(network.parameters()).device
     total = torch.zeros(())
     for count, (pixels, labels) in enumerate(batches, start=1):
-        x = pixels.to(device, memory_format=torch.channels_last)
+        x = pixels.to(device, memory_format=_memory_format(device))
         if coarse:
             x = F.avg_pool2d(x, 2)
         with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
@@ -183,6 +180,11 @@ def _train_epoch(
             )
         batches.set_postfix(loss=f"{total.item() / count:.3f}", refresh=False)
     return total.item() / count
+
+
+def _memory_format(device: torch.device) -> torch.memory_format:
+    """Channels last goes with bf16; in fp32 an AVX2 processor gains 6% by it, and loses minutes on narrow networks."""
+    return torch.channels_last if has_fast_bf16(device) else torch.contiguous_format
 
 
 def _batches(
