@@ -48,22 +48,27 @@ def study(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table(
-        Column("network", no_wrap=True), "classes", "accuracy", "worst class", "parameters", "seed", "MB", "trained on"
-    )
+    if not rows:
+        console.print(f"{name} has no networks yet: neurolens train {name} near_pair")
+        return
+    heads = ("network", "classes", "accuracy", "worst class", "parameters", "seed", "MB")
+    table = Table(*(Column(head, no_wrap=True) for head in heads), box=None)
     for row in rows:
         worst = min(row["per_class"], key=row["per_class"].get)
+        few = len(row["classes"]) <= 3
         table.add_row(
             row["network"],
-            ", ".join(row["classes"]),
-            f"{row['accuracy']:.2%} of {row['tested_on']}{' (measured now)' if measure else ''}",
+            "–".join(row["classes"]) if few else str(len(row["classes"])),
+            f"{row['accuracy']:.2%} of {row['tested_on']}",
             f"{worst} {row['per_class'][worst]:.1%}",
             f"{row['parameters']:,}",
             str(row["recipe"]["seed"]),
             f"{row['bytes'] / 1e6:.1f}",
-            row["trained_on"],
         )
-    console.print(table if rows else f"{name} has no networks yet: neurolens train {name} near_pair")
+    console.print(table)
+    console.print("Measured now." if measure else "As on their cards; --measure measures anew.")
+    for row in rows:
+        console.print(f"{row['network']} was trained on {row['trained_on']}", highlight=False)
 
 
 @app.command()
