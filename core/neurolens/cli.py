@@ -52,7 +52,7 @@ def study(
         console.print(f"{name} has no networks yet: neurolens train {name} near_pair")
         return
     heads = ("network", "classes", "accuracy", "worst class", "parameters", "seed", "MB")
-    table = Table(*(Column(head, no_wrap=True) for head in heads), box=None)
+    table = Table(*(Column(head, no_wrap=True) for head in heads), box=None, padding=(0, 1, 0, 0))
     for row in rows:
         worst = min(row["per_class"], key=row["per_class"].get)
         few = len(row["classes"]) <= 3
@@ -61,7 +61,7 @@ def study(
             "–".join(row["classes"]) if few else str(len(row["classes"])),
             f"{row['accuracy']:.2%} of {row['tested_on']}",
             f"{worst} {row['per_class'][worst]:.1%}",
-            f"{row['parameters']:,}",
+            f"{row['parameters'] / 1e6:.2f} M",
             str(row["recipe"]["seed"]),
             f"{row['bytes'] / 1e6:.1f}",
         )
