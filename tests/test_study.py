@@ -7,7 +7,7 @@ import neurolens as nl
 import pytest
 import torch
 from neurolens.studies import sources, study
-from neurolens.studies.study import own_networks, read_card
+from neurolens.studies.cards import own_networks, read_card
 
 
 @pytest.fixture(scope="module")

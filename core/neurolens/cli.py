@@ -14,7 +14,8 @@ from rich.table import Column, Table
 
 from neurolens import doctor as checks
 from neurolens.lens import best_device
-from neurolens.studies.study import STUDIES, Card, Study, open_study
+from neurolens.studies.cards import Card
+from neurolens.studies.study import STUDIES, Study, open_study
 
 app = typer.Typer(help="What do CNN neurons learn?", no_args_is_help=True, add_completion=False)
 console = Console()

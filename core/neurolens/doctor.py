@@ -12,8 +12,9 @@ import torch
 
 from neurolens.cache import cache_folder
 from neurolens.lens import best_device, has_fast_bf16
+from neurolens.studies.cards import SHIPPED, own_networks, read_card
 from neurolens.studies.sources import BATCHES
-from neurolens.studies.study import NETWORKS, SHIPPED, STUDIES, own_networks, read_card
+from neurolens.studies.study import NETWORKS, STUDIES
 
 WIDGETS = ("jupyterlab", "ipywidgets", "ipycanvas", "bqplot")
 MEMORY_NEEDED = 1.5e9  # bytes: the most a notebook may use

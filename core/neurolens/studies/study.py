@@ -2,27 +2,22 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
 
-from neurolens.cache import cache_folder, written_whole
+from neurolens.cache import cache_folder
 from neurolens.lens import Lens, best_device
 from neurolens.studies import planted
+from neurolens.studies.cards import SHIPPED, Card, load_network, own_networks, read_card, store_network
 from neurolens.studies.data import Images, cached_images
-from neurolens.studies.networks import ARCHITECTURES
 from neurolens.studies.sources import BATCHES, download_cifar10, load_images
-from neurolens.studies.training import Recipe, predict, train
+from neurolens.studies.training import Recipe, train
 
 STUDIES = ("cifar10", "planted")
-SHIPPED = Path(__file__).parent / "weights"
 PLANTED_SIZES = {"train": 500, "test": 100}  # images of each class
 PAPER_NAMES = {"airplane": "plane", "automobile": "car"}  # CIFAR-10's names → the paper's
 # what each of a study's networks is, beyond the study's own settings (READING: "Networks trained")
@@ -57,7 +52,7 @@ class Study:
     test: Images
     pairs: Mapping[str, tuple[str, str]]
     notice: str = ""
-    _lenses: dict[str, Lens] = field(default_factory=dict, repr=False, compare=False)
+    _lenses: dict[tuple[str, str], Lens] = field(default_factory=dict, repr=False, compare=False)
 
     def classes_of(self, network: str) -> tuple[str, ...]:
         """Return the classes that a network tells apart.
@@ -91,13 +86,14 @@ class Study:
             FileNotFoundError: If it is neither shipped nor trained; the message says how to train it.
             ValueError: If its files are damaged.
         """
-        if network not in self._lenses:
+        place = device or best_device()
+        if (network, place) not in self._lenses:
             card = self.card(network)
-            trained = load_network(card).to(device or best_device())
-            self._lenses[network] = Lens(trained, card.classes, self.test.size, name=f"{self.name}/{network}")
-        return self._lenses[network]
+            trained = load_network(card).to(place)
+            self._lenses[network, place] = Lens(trained, card.classes, self.test.size, name=f"{self.name}/{network}")
+        return self._lenses[network, place]
 
-    def card(self, network: str) -> "Card":
+    def card(self, network: str) -> Card:
         """Return what is known of a trained network; errors as in `lens`."""
         self.classes_of(network)
         for folder in (own_networks(), SHIPPED):
@@ -108,7 +104,7 @@ class Study:
             f"`network` (={network!r}) of {self.name} is not here; train it: neurolens train {self.name} {network}"
         )
 
-    def cards(self) -> dict[str, "Card"]:
+    def cards(self) -> dict[str, Card]:
         """Return the cards of all networks that are here."""
         found = {}
         for network in NETWORKS:
@@ -126,7 +122,7 @@ class Study:
         *,
         device: str = "cpu",
         progress: bool = True,
-    ) -> "Card":
+    ) -> Card:
         """Train a network, or go on where a killed run stopped, and store it with its card in `out`."""
         folder = (out or own_networks()) / self.name
         images, test = self.images(network, "train"), self.images(network, "test")
@@ -134,99 +130,8 @@ class Study:
         trained = train(recipe, images, test, checkpoint, device=device, progress=progress).cpu()
         card = store_network(trained, network, self.name, recipe, images, test, folder)
         checkpoint.unlink()
-        self._lenses.pop(network, None)
+        self._lenses.clear()
         return card
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a reader must know of a trained network before believing a figure made with it."""
-
-    network: str
-    study: str
-    classes: tuple[str, ...]
-    recipe: Recipe
-    trained_on: str
-    accuracy: float
-    per_class: dict[str, float]
-    tested_on: int
-    parameters: int
-    sha256: str
-    weights: Path
-
-    def measure(self, test: Images) -> dict[str, object]:
-        """Return accuracy, per-class accuracy and the number of images, measured now from the stored weights."""
-        accuracy, per_class = _accuracies(load_network(self), test)
-        return {"accuracy": accuracy, "per_class": per_class, "tested_on": len(test)}
-
-
-def own_networks() -> Path:
-    """The folder of the networks that the user has trained."""
-    return cache_folder() / "networks"
-
-
-def store_network(
-    network: nn.Module, name: str, study: str, recipe: Recipe, images: Images, test: Images, folder: Path
-) -> Card:
-    """Write weights (matrices in fp16) and card; the accuracy on the card is that of the written weights."""
-    weights = folder / f"{name}.safetensors"
-    # vectors (batch norm, biases, mean and std) are small and some are tiny numbers: they stay in fp32
-    halves = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in network.state_dict().items()}
-    with written_whole(weights) as draft:
-        save_file({k: v.contiguous() for k, v in halves.items()}, draft)
-    network.load_state_dict(halves)
-    accuracy, per_class = _accuracies(network, test)
-    card = Card(
-        name,
-        study,
-        images.classes,
-        recipe,
-        f"{len(images)} images of {images.source}, fingerprint {images.fingerprint}",
-        accuracy,
-        per_class,
-        len(test),
-        sum(p.numel() for p in network.parameters()),
-        hashlib.sha256(weights.read_bytes()).hexdigest(),
-        weights,
-    )
-    text = {k: v for k, v in dataclasses.asdict(card).items() if k != "weights"}
-    with written_whole(folder / f"{name}.json") as draft:
-        draft.write_text(json.dumps(text, indent=2) + "\n")
-    return card
-
-
-def read_card(file: Path) -> Card:
-    """Read a card; its weights lie beside it.
-
-    Raises:
-        ValueError: If it cannot be read.
-    """
-    try:
-        text = json.loads(file.read_text())
-        recipe = Recipe(**text.pop("recipe"))
-        classes = tuple(text.pop("classes"))
-        return Card(**text, classes=classes, recipe=recipe, weights=file.with_suffix(".safetensors"))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"the card {file} is damaged ({error}); {_cure(file)}") from error
-
-
-def load_network(card: Card) -> nn.Module:
-    """Return the card's network with its weights, fp32, in eval mode.
-
-    Raises:
-        FileNotFoundError: If the weights are missing.
-        ValueError: If they are not those of the card.
-    """
-    if not card.weights.exists():
-        raise FileNotFoundError(f"the weights {card.weights} are missing; {_cure(card.weights)}")
-    if hashlib.sha256(card.weights.read_bytes()).hexdigest() != card.sha256:
-        raise ValueError(f"the weights {card.weights} are not those of their card; {_cure(card.weights)}")
-    network = ARCHITECTURES[card.recipe.architecture](len(card.classes), card.recipe.width)
-    try:
-        network.load_state_dict(load_file(card.weights))
-    except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"the weights {card.weights} do not fit their card ({error})") from error
-    return network.eval()
 
 
 def open_study(name: str | None = None, *, download: bool = True) -> Study:
@@ -292,14 +197,3 @@ def planted_version() -> str:
     """A hash of the renderer's source: a changed renderer never reads another's cached images."""
     files = (Path(planted.__file__).with_name(f"{n}.py") for n in ("planted", "scenery", "shapes", "sprites"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
-
-
-def _accuracies(network: nn.Module, test: Images) -> tuple[float, dict[str, float]]:
-    correct = (predict(network, test).argmax(1) == test.labels).double()
-    per_class = {name: correct[test.labels == i].mean().item() for i, name in enumerate(test.classes)}
-    return correct.mean().item(), per_class
-
-
-def _cure(file: Path) -> str:
-    shipped = file.is_relative_to(SHIPPED)
-    return "install neurolens again" if shipped else f"train it again: neurolens train … {file.stem}"
