@@ -11,7 +11,7 @@ import neurolens as nl
 import pytest
 import torch
 from neurolens.studies import training
-from neurolens.studies.training import Recipe, accuracy, crop_and_flip, train
+from neurolens.studies.training import Recipe, accuracy, crop_and_flip, cut_out, train
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +115,24 @@ def test_crop_and_flip_is_the_loop_written_out():
         assert torch.equal(found[i], crop.flip(2) if mirrored[i] else crop)
 
 
+@pytest.mark.parametrize("side", [5, 6])
+def test_cut_out_paints_one_square_of_each_image_in_its_mean_colour(side):
+    x = torch.rand(200, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    found = cut_out(x, side, torch.Generator().manual_seed(2))
+    heights = set()
+    for image, cut in zip(x, found, strict=True):
+        changed = (image != cut).all(0)
+        rows, columns = changed.any(1).nonzero()[:, 0], changed.any(0).nonzero()[:, 0]
+        heights.add(len(rows))
+        assert changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        assert changed.sum() == len(rows) * len(columns) <= side**2
+        torch.testing.assert_close(cut[:, changed], image.mean((1, 2))[:, None].expand(3, int(changed.sum())))
+        assert torch.equal(cut[:, ~changed], image[:, ~changed])
+    assert max(heights) == side
+    assert min(heights) < side  # the square may lie partly outside
+    assert torch.equal(found, cut_out(x, side, torch.Generator().manual_seed(2)))
+
+
 def test_a_checkpoint_belongs_to_one_recipe_and_one_data_set(tmp_path):
     train(replace(TINY, epochs=1), toy(), toy(), tmp_path / "c", progress=False)
     with pytest.raises(ValueError, match=r"belongs to other recipe .* delete it or train to another `out` folder"):
@@ -150,6 +168,7 @@ def test_a_loss_that_is_no_number_is_an_error_and_the_checkpoint_stays(tmp_path,
         ({"architecture": "alexnet"}, r"`architecture` \(='alexnet'\) must be one of resnet18, vgg16"),
         ({"epochs": 0}, r"`epochs` \(=0\) must be positive"),
         ({"learning_rate": -1}, r"`learning_rate` \(=-1\) must be positive"),
+        ({"cutout": -1}, r"`cutout` \(=-1\) must not be negative"),
         ({"coarse_share": 1}, r"`coarse_share` \(=1\) must lie in \[0, 1\)"),
     ],
 )

@@ -29,7 +29,7 @@ NETWORKS: Mapping[str, Mapping[str, object]] = {
     "vgg16": {"architecture": "vgg16"},
 }
 SETTINGS: Mapping[str, Mapping[str, object]] = {
-    "cifar10": {"width": 64, "epochs": 60, "coarse_share": 0.3},
+    "cifar10": {"width": 64, "epochs": 60, "coarse_share": 0.3, "cutout": 12},
     "planted": {"width": 16, "epochs": 14, "coarse_share": 0.0},
 }
 

@@ -35,6 +35,7 @@ class Recipe:
         learning_rate: Peak of the one-cycle schedule (Smith & Topin 2018), for SGD with Nesterov momentum 0.9.
         weight_decay: On every weight.
         label_smoothing: Share of the target spread over all classes.
+        cutout: Side, in pixels, of the square that each image loses (DeVries & Taylor 2017); 0 for none.
         seed: Of the initial weights, the order of the images, crops and flips.
     """
 
@@ -46,6 +47,7 @@ class Recipe:
     learning_rate: float = 0.05
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
+    cutout: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -57,6 +59,8 @@ class Recipe:
         for name in ("coarse_share", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` (={getattr(self, name)}) must lie in [0, 1)")
+        if self.cutout < 0:
+            raise ValueError(f"`cutout` (={self.cutout}) must not be negative")
 
     @property
     def coarse_epochs(self) -> int:
@@ -194,7 +198,8 @@ def _batches(
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     for batch in torch.randperm(len(images), generator=generator).split(recipe.batch_size):
         chosen = images[batch]
-        yield crop_and_flip(chosen.rgb(), generator), chosen.labels
+        x = crop_and_flip(chosen.rgb(), generator)
+        yield cut_out(x, recipe.cutout, generator) if recipe.cutout else x, chosen.labels
 
 
 def crop_and_flip(x: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
@@ -212,6 +217,17 @@ def crop_and_flip(x: Float[Tensor, "n c h w"], generator: torch.Generator) -> Fl
     columns = torch.where(mirrored, columns.flip(1), columns)[:, None, None, :]
     padded = F.pad(x, (pad, pad, pad, pad), mode="reflect")
     return padded[torch.arange(n)[:, None, None, None], torch.arange(c)[:, None, None], rows, columns]
+
+
+def cut_out(x: Float[Tensor, "n c h w"], side: int, generator: torch.Generator) -> Float[Tensor, "n c h w"]:
+    """Paint a square of `side` pixels in each image's own mean colour; its centre is anywhere in the image."""
+    n, _, h, w = x.shape
+    rows, columns = (torch.randint(-(side // 2), extent - side // 2, (n, 1), generator=generator) for extent in (h, w))
+    in_rows, in_columns = (
+        (first <= torch.arange(extent)) & (torch.arange(extent) < first + side)
+        for first, extent in ((rows, h), (columns, w))
+    )
+    return torch.where((in_rows[:, :, None] & in_columns[:, None])[:, None], x.mean((2, 3), keepdim=True), x)
 
 
 def _save(checkpoint: Path, belongs: dict, state: dict, epochs: int) -> None:
