@@ -1,0 +1,116 @@
+"""The ledger: what the paper claims, the rule fixed beforehand, our number and the verdict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+from neurolens.statistics import Estimate
+
+Outcome = Literal["reproduced", "partly", "not reproduced", "not testable"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part of a rule: it holds if the quantity's whole interval lies within [at_least, at_most].
+
+    With `reaches`, it holds as soon as the interval's upper end gets there.
+    """
+
+    quantity: str
+    at_least: float = -float("inf")
+    at_most: float = float("inf")
+    reaches: float = -float("inf")
+
+    def __str__(self) -> str:
+        parts = []
+        if self.reaches > -float("inf"):
+            parts.append(f"reaches {self.reaches:g}")
+        if self.at_least > -float("inf"):
+            parts.append(f"≥ {self.at_least:g}")
+        if self.at_most < float("inf"):
+            parts.append(f"≤ {self.at_most:g}")
+        return f"{self.quantity} {' and '.join(parts)}"
+
+    def holds(self, estimate: Estimate) -> bool:
+        within = self.at_least <= estimate.low and estimate.high <= self.at_most
+        return within and estimate.high >= self.reaches
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of the paper, and what we agreed to call its reproduction before we measured.
+
+    Attributes:
+        id: Its name in the ledger.
+        section: Where the paper makes it.
+        statement: What the paper says.
+        checks: The rule: reproduced if all hold, partly if some do.
+        differs: What is different in our set-up.
+        notebook: Where it is tested.
+    """
+
+    id: str
+    section: str
+    statement: str
+    checks: tuple[Check, ...]
+    differs: str
+    notebook: str
+
+    @property
+    def rule(self) -> str:
+        """The rule in words."""
+        return "the 95% interval of " + "; of ".join(str(check) for check in self.checks)
+
+    def judge(self, setting: str, measured: Mapping[str, Estimate]) -> "Verdict":
+        """Hold the measured quantities against the rule."""
+        held = [check.holds(measured[check.quantity]) for check in self.checks]
+        unknown = all(measured[check.quantity].n == 0 for check in self.checks)
+        outcome: Outcome = "reproduced" if all(held) else "partly" if any(held) else "not reproduced"
+        return Verdict(self, dict(measured), "not testable" if unknown else outcome, setting)
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "Claim": f"{self.id} (§{self.section})",
+            "The paper": self.statement,
+            "Reproduced if": self.rule,
+        }
+        return _table(rows)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, what we measured, and what follows by the claim's own rule."""
+
+    claim: Claim
+    measured: dict[str, Estimate]
+    outcome: Outcome
+    setting: str
+
+    def __repr__(self) -> str:
+        numbers = "; ".join(f"{name} {estimate}" for name, estimate in self.measured.items())
+        return f"{self.claim.id}: {self.outcome} ({numbers}; {self.setting})"
+
+    def _repr_html_(self) -> str:
+        marks = {
+            check.quantity: "✓" if check.holds(self.measured[check.quantity]) else "✗" for check in self.claim.checks
+        }
+        ours = "\n".join(f"{marks.get(name, '·')} {name}: {value}" for name, value in self.measured.items())
+        return _table(
+            {
+                "Claim": f"{self.claim.id} (§{self.claim.section}): {self.claim.statement}",
+                "Reproduced if": self.claim.rule,
+                "Ours (95% interval)": ours,
+                "Verdict": self.outcome,
+                "Set-up": f"{self.setting}. {self.claim.differs}",
+            }
+        )
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    cells = (
+        f"<tr><th style='text-align:left;vertical-align:top;white-space:nowrap'>{escape(name)}</th>"
+        f"<td style='text-align:left;white-space:pre-line'>{escape(text)}</td></tr>"
+        for name, text in rows.items()
+    )
+    return f"<table>{''.join(cells)}</table>"
