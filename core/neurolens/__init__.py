@@ -22,5 +22,8 @@ from neurolens.visualization.fooling import background_complexity as background_
 from neurolens.visualization.fooling import edges as edges
 from neurolens.visualization.fooling import fool as fool
 from neurolens.visualization.fooling import robustness as robustness
+from neurolens.visualization.scan import Scan as Scan
+from neurolens.visualization.scan import open_scan as open_scan
+from neurolens.visualization.scan import scan as scan
 
 __version__ = "0.1.0"

@@ -1,6 +1,7 @@
 """Look into a trained classifier without touching it."""
 
 import copy
+import hashlib
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -91,6 +92,15 @@ class Lens:
     def device(self) -> torch.device:
         """Where the network's weights are."""
         return next(self.network.parameters()).device
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the weights and buffers as they are now: equal networks, equal fingerprints."""
+        digest = hashlib.sha256()
+        for name, tensor in self.network.state_dict().items():
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()[:16]
 
     def outputs(
         self,

@@ -1,0 +1,302 @@
+"""One streaming pass over a data set: for every unit its top images, its histogram and its statistics (§2.3)."""
+
+import hashlib
+import json
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from neurolens.cache import cache_folder, written_whole
+from neurolens.lens import Lens, Precision
+from neurolens.studies.cards import SHIPPED
+from neurolens.studies.data import Images
+from neurolens.studies.study import Study
+from neurolens.units import LayerUnit
+from neurolens.visualization.sketches import Extremes, Histogram, Moments
+
+KEPT, BINS = 9, 64  # images at either end (the paper shows nine), and bins of a histogram
+SAVED_EVERY = 20  # batches
+NEURONS = ":neurons"
+
+
+@dataclass(frozen=True)
+class UnitScan:
+    """What a pass left behind of all units of one kind in one layer, side by side.
+
+    Attributes:
+        top: The images where each unit's value is largest.
+        bottom: Those where it is smallest.
+        histogram: Of the values.
+        moments: Their mean, variance, skewness, excess kurtosis and sparseness.
+        class_sums: Sum of the values over the images of each class.
+    """
+
+    top: Extremes
+    bottom: Extremes
+    histogram: Histogram
+    moments: Moments
+    class_sums: Float64[Tensor, "k d"]
+
+    @classmethod
+    def empty(cls, units: int, classes: int) -> "UnitScan":
+        """Return the scan of no image."""
+        top, bottom = (Extremes.empty(KEPT, units, sign) for sign in (1, -1))
+        sums = torch.zeros(classes, units, dtype=torch.float64)
+        return cls(top, bottom, Histogram.empty(BINS, units), Moments.empty(units), sums)
+
+    def __len__(self) -> int:
+        return len(self.moments.mean)
+
+    def after(self, maps: Float[Tensor, "n d p"], labels: Float64[Tensor, "n k"], first: int) -> "UnitScan":
+        """Return the scan after images first, first + 1, …: their feature maps and one-hot labels."""
+        values = maps.mean(2)
+        if not torch.isfinite(values).all():
+            raise FloatingPointError(f"a unit is no number in one of the images {first} … {first + len(maps) - 1}")
+        return UnitScan(
+            self.top.after(maps, values, first),
+            self.bottom.after(maps, values, first),
+            self.histogram.after(values),
+            self.moments.after(values),
+            self.class_sums + labels.T @ values.double(),
+        )
+
+    def __add__(self, other: "UnitScan") -> "UnitScan":
+        return UnitScan(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What every scanned unit of a network makes of a data set. Scans of parts of the data add up to that of all.
+
+    Attributes:
+        units: By layer, the scan of its channels, a channel's value being the mean over its positions. A layer's
+            neurons go by the name `layer4:neurons`, those of a channel side by side.
+        class_counts: How many images of each class were seen.
+        classes: Of the data.
+        about: Fingerprints of network and data, and the precision.
+    """
+
+    units: dict[str, UnitScan]
+    class_counts: Float64[Tensor, " k"]
+    classes: tuple[str, ...]
+    about: dict[str, str]
+
+    def __len__(self) -> int:
+        return int(self.class_counts.sum())
+
+    def __repr__(self) -> str:
+        return f"Scan({len(self)} images; {', '.join(f'{name} {len(part)}' for name, part in self.units.items())})"
+
+    def __add__(self, other: "Scan") -> "Scan":
+        if (self.about, self.classes, [*self.units]) != (other.about, other.classes, [*other.units]):
+            raise ValueError(f"`other` (={other!r} of {other.about}) must be a part of the same scan as {self.about}")
+        units = {name: part + other.units[name] for name, part in self.units.items()}
+        return replace(self, units=units, class_counts=self.class_counts + other.class_counts)
+
+    def find(self, unit: LayerUnit) -> tuple[UnitScan, int]:
+        """Return the part of the scan that holds a channel or neuron, and the unit's place in it.
+
+        Raises:
+            ValueError: If the unit was not scanned.
+        """
+        name = unit.layer if unit.neuron is None else unit.layer + NEURONS
+        if unit.channel is None or name not in self.units:
+            raise ValueError(f"`unit` (={unit}) was not scanned; there are the units of {', '.join(self.units)}")
+        if unit.neuron is None:
+            return self.units[name], unit.channel
+        return self.units[name], unit.channel * (len(self.units[name]) // len(self.units[unit.layer])) + unit.neuron
+
+    def class_means(self, name: str) -> Float64[Tensor, "k d"]:
+        """Return the mean value of each unit of `units[name]` over the images of each class."""
+        return self.units[name].class_sums / self.class_counts[:, None]
+
+    def selectivity(self, name: str) -> Float64[Tensor, " d"]:
+        """Return (μ_max - μ_rest) / (μ_max + μ_rest) of each unit's class means (Morcos et al. 2018).
+
+        μ_rest is the mean over the other classes. From 0, no preference, to 1, active for one class alone; 0 where
+        a unit is dead. Meant for units behind a ReLU.
+        """
+        means = self.class_means(name)
+        best = means.amax(0)
+        rest = (means.sum(0) - best) / (len(means) - 1)
+        return ((best - rest) / (best.abs() + rest.abs())).nan_to_num(0)
+
+    def save(self, file: Path) -> None:
+        """Write the scan, whole or not at all."""
+        sizes = {name: len(part) for name, part in self.units.items()}
+        card = json.dumps({"about": self.about, "classes": self.classes, "units": sizes})
+        arrays: dict[str, Any] = {"card": np.array(card), "class_counts": self.class_counts.numpy()}
+        for name, part in self.units.items():
+            arrays |= _arrays(part, f"{name}/")
+        with written_whole(file) as draft, draft.open("wb") as target:
+            np.savez_compressed(target, **arrays)
+
+    @classmethod
+    def load(cls, file: Path) -> "Scan":
+        """Read a scan.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            ValueError: If the file is damaged.
+        """
+        try:
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+                card = json.loads(str(stored["card"]))
+                empty = _empty(card["units"], tuple(card["classes"]), card["about"])
+                units = {name: _restored(part, stored, f"{name}/") for name, part in empty.units.items()}
+                return replace(empty, units=units, class_counts=torch.from_numpy(stored["class_counts"]))
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # zip, json and numpy have one each
+            raise ValueError(f"the scan {file} is damaged ({error}); delete it") from error
+
+
+def scan(
+    lens: Lens,
+    images: Images,
+    layers: Sequence[str] | None = None,
+    neurons: Sequence[str] | None = None,
+    *,
+    part: slice = slice(None),
+    batch_size: int = 250,
+    precision: Precision = "fp32",
+    checkpoint: Path | None = None,
+    progress: bool = True,
+) -> Scan:
+    """Return what every unit makes of every image, from one forward pass over them and in bounded memory.
+
+    Args:
+        lens: The network.
+        images: The data.
+        layers: Whose channels to scan; all stages where none are given.
+        neurons: Of which of these layers to scan every neuron as well; the last where none are given.
+        part: Which of the images, one after the other.
+        batch_size: Images in a forward pass.
+        precision: See `Lens.outputs`.
+        checkpoint: Where to keep what is done: written now and then and on an interrupt or an error, and the next
+            call with the same network, data and precision goes on from there.
+        progress: Show a progress bar.
+
+    Raises:
+        ValueError: If the images do not fit the lens, or a layer is unknown.
+        FloatingPointError: If a unit's value is no number.
+    """
+    layers = list(lens.stages if layers is None else layers)
+    neurons = layers[-1:] if neurons is None else list(neurons)
+    unknown = [name for name in layers if len(lens.layers.get(name, ())) != 3]
+    if unknown or not layers or not {*neurons} <= {*layers}:
+        raise ValueError(
+            f"`layers` (={layers}) must be layers with positions, such as {', '.join(lens.stages)}, and `neurons` "
+            f"(={neurons}) some of them"
+        )
+    indices = range(len(images))[part]
+    if images.size != tuple(lens.size) or not indices or indices.step != 1:
+        raise ValueError(
+            f"`images` (={images!r}, `part` {part}) must be some, one by one, of {tuple(lens.size)} pixels"
+        )
+    about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": lens.usable(precision)}
+    sizes = {name: lens.layers[name][0] for name in layers}
+    sizes |= {name + NEURONS: math.prod(lens.layers[name]) for name in neurons}
+    found = _empty(sizes, images.classes, about)
+    if checkpoint is not None:
+        found = _earlier(checkpoint, found)
+    batches = range(indices.start + len(found), indices.stop, batch_size)
+    try:
+        with tqdm(total=len(indices), initial=len(found), desc="scan", disable=not progress, leave=False) as bar:
+            for count, first in enumerate(batches, start=1):
+                batch = images[first : min(first + batch_size, indices.stop)]
+                found = _after(found, lens, batch, first)
+                bar.update(len(batch))
+                if checkpoint is not None and count % SAVED_EVERY == 0:
+                    found.save(checkpoint)
+    finally:
+        if checkpoint is not None and batches:
+            found.save(checkpoint)
+    return found
+
+
+def open_scan(study: Study, network: str, *, precision: Precision = "fp32", progress: bool = True) -> Scan:
+    """Return the scan of a study's network over its test images: shipped, or made once and kept in the cache."""
+    lens, images = study.lens(network), study.images(network, "test")
+    fingerprints = f"{lens.fingerprint}{images.fingerprint}{precision}"
+    shipped = SHIPPED / study.name / f"{network}.scan.npz"
+    if shipped.exists():
+        found = Scan.load(shipped)
+        if "".join(found.about.values()) == fingerprints:
+            return found
+    key = hashlib.sha256(fingerprints.encode()).hexdigest()[:16]
+    file = cache_folder() / "scans" / f"{study.name}-{network}-{key}.npz"
+    return scan(lens, images, precision=precision, checkpoint=file, progress=progress)
+
+
+def _after(found: Scan, lens: Lens, batch: Images, first: int) -> Scan:
+    layers = [name for name in found.units if not name.endswith(NEURONS)]
+    with torch.no_grad():
+        outputs = lens.outputs(batch.rgb(), layers, precision=found.about["precision"])  # type: ignore[arg-type]
+    labels = F.one_hot(batch.labels, len(found.classes)).double()
+    units = {}
+    for name, part in found.units.items():
+        maps = outputs[name.removesuffix(NEURONS)].cpu()
+        maps = maps.flatten(1)[:, :, None] if name.endswith(NEURONS) else maps.flatten(2)
+        units[name] = part.after(maps, labels, first)
+    return replace(found, units=units, class_counts=found.class_counts + labels.sum(0))
+
+
+def _empty(sizes: dict[str, int], classes: tuple[str, ...], about: dict[str, str]) -> Scan:
+    units = {name: UnitScan.empty(size, len(classes)) for name, size in sizes.items()}
+    return Scan(units, torch.zeros(len(classes), dtype=torch.float64), classes, about)
+
+
+def _earlier(checkpoint: Path, empty: Scan) -> Scan:
+    """Return what a checkpoint has of this scan; one that is damaged or of another scan is made anew."""
+    try:
+        found = Scan.load(checkpoint)
+    except FileNotFoundError:
+        return empty
+    except ValueError as error:
+        warnings.warn(f"{error}; scanning again", stacklevel=3)
+        return empty
+    if (found.about, [*found.units]) != (empty.about, [*empty.units]):
+        warnings.warn(f"the scan {checkpoint} is of another network or of other data; scanning again", stacklevel=3)
+        return empty
+    return found
+
+
+def _arrays(part: Any, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Return every tensor of a sketch by its path, whole numbers in the smallest type that holds them."""
+    found = {}
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, Tensor):
+            array = value.numpy()
+            if array.dtype.kind == "i":
+                array = array.astype(np.result_type(np.min_scalar_type(array.min()), np.min_scalar_type(array.max())))
+            found[prefix + field.name] = array
+        elif not isinstance(value, int):
+            found |= _arrays(value, f"{prefix}{field.name}.")
+    return found
+
+
+def _restored(empty: Any, stored: Any, prefix: str) -> Any:
+    """Return a sketch of the shape of `empty` with the tensors stored under `prefix`."""
+    changes = {}
+    for field in fields(empty):
+        value, key = getattr(empty, field.name), prefix + field.name
+        if isinstance(value, Tensor):
+            changes[field.name] = torch.from_numpy(stored[key].astype(value.numpy().dtype))
+            if changes[field.name].shape != value.shape:
+                raise ValueError(f"{key} has the shape {stored[key].shape}")
+        elif not isinstance(value, int):
+            changes[field.name] = _restored(value, stored, f"{key}.")
+    return replace(empty, **changes)
