@@ -128,14 +128,14 @@ def test_a_checkpoint_of_something_else_or_damaged_is_made_anew(lens, images, fo
         again = scan(lens, images, batch_size=10, checkpoint=checkpoint, progress=False)
     assert len(again) == N
     checkpoint.write_bytes(checkpoint.read_bytes()[:500])
-    with pytest.warns(UserWarning, match=r"scan .* is damaged .*; delete it; scanning again"):
+    with pytest.warns(UserWarning, match=r"scan.npz is damaged .*; delete it; scanning again"):
         again = scan(lens, images, batch_size=10, checkpoint=checkpoint, progress=False)
     np.testing.assert_array_equal(again.units["high"].top.images, found.units["high"].top.images)
 
 
 def test_a_file_that_is_no_scan(tmp_path):
     np.savez(tmp_path / "scan.npz", card=np.array(json.dumps({"units": {}})))
-    with pytest.raises(ValueError, match="is damaged"):
+    with pytest.raises(ValueError, match="is no scan"):
         Scan.load(tmp_path / "scan.npz")
     with pytest.raises(FileNotFoundError):
         Scan.load(tmp_path / "none.npz")

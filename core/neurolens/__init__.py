@@ -14,6 +14,9 @@ from neurolens.units import Objective as Objective
 from neurolens.units import parse as parse
 from neurolens.visualization.ascent import Ascent as Ascent
 from neurolens.visualization.ascent import Step as Step
+from neurolens.visualization.atlas import Atlas as Atlas
+from neurolens.visualization.atlas import build_atlas as build_atlas
+from neurolens.visualization.atlas import open_atlas as open_atlas
 from neurolens.visualization.attribution import HeatMap as HeatMap
 from neurolens.visualization.attribution import difference_map as difference_map
 from neurolens.visualization.attribution import grad_cam as grad_cam

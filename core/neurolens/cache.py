@@ -1,13 +1,17 @@
 """Where derived files live, and how they are written: whole or not at all."""
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 
 def cache_folder() -> Path:
@@ -31,3 +35,27 @@ def written_whole(target: Path) -> Iterator[Path]:
         os.replace(draft, target)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
+
+
+def save_arrays(file: Path, card: Mapping[str, object], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays and a card (anything JSON can say) into one compressed file, whole or not at all."""
+    everything: dict[str, Any] = {"card": np.array(json.dumps(card)), **arrays}
+    with written_whole(file) as draft, draft.open("wb") as target:
+        np.savez_compressed(target, **everything)
+
+
+def load_arrays(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the card and the arrays of such a file.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged.
+    """
+    try:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+            arrays = dict(stored)
+            return json.loads(str(arrays.pop("card"))), arrays
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zip, json and numpy have one each
+        raise ValueError(f"{file} is damaged ({error}); delete it") from error

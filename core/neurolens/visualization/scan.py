@@ -1,7 +1,6 @@
 """One streaming pass over a data set: for every unit its top images, its histogram and its statistics (§2.3)."""
 
 import hashlib
-import json
 import math
 import warnings
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from neurolens.cache import cache_folder, written_whole
+from neurolens.cache import cache_folder, load_arrays, save_arrays
 from neurolens.lens import Lens, Precision
 from neurolens.studies.cards import SHIPPED
 from neurolens.studies.data import Images
@@ -134,13 +133,11 @@ class Scan:
 
     def save(self, file: Path) -> None:
         """Write the scan, whole or not at all."""
-        sizes = {name: len(part) for name, part in self.units.items()}
-        card = json.dumps({"about": self.about, "classes": self.classes, "units": sizes})
-        arrays: dict[str, Any] = {"card": np.array(card), "class_counts": self.class_counts.numpy()}
+        arrays = {"class_counts": self.class_counts.numpy()}
         for name, part in self.units.items():
             arrays |= _arrays(part, f"{name}/")
-        with written_whole(file) as draft, draft.open("wb") as target:
-            np.savez_compressed(target, **arrays)
+        sizes = {name: len(part) for name, part in self.units.items()}
+        save_arrays(file, {"about": self.about, "classes": self.classes, "units": sizes}, arrays)
 
     @classmethod
     def load(cls, file: Path) -> "Scan":
@@ -150,16 +147,13 @@ class Scan:
             FileNotFoundError: If there is none.
             ValueError: If the file is damaged.
         """
+        card, arrays = load_arrays(file)
         try:
-            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
-                card = json.loads(str(stored["card"]))
-                empty = _empty(card["units"], tuple(card["classes"]), card["about"])
-                units = {name: _restored(part, stored, f"{name}/") for name, part in empty.units.items()}
-                return replace(empty, units=units, class_counts=torch.from_numpy(stored["class_counts"]))
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # zip, json and numpy have one each
-            raise ValueError(f"the scan {file} is damaged ({error}); delete it") from error
+            empty = _empty(card["units"], tuple(card["classes"]), card["about"])
+            units = {name: _restored(part, arrays, f"{name}/") for name, part in empty.units.items()}
+            return replace(empty, units=units, class_counts=torch.from_numpy(arrays["class_counts"]))
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{file} is no scan ({error}); delete it") from error
 
 
 def scan(
@@ -288,15 +282,15 @@ def _arrays(part: Any, prefix: str = "") -> dict[str, NDArray[Any]]:
     return found
 
 
-def _restored(empty: Any, stored: Any, prefix: str) -> Any:
+def _restored(empty: Any, arrays: dict[str, NDArray[Any]], prefix: str) -> Any:
     """Return a sketch of the shape of `empty` with the tensors stored under `prefix`."""
     changes = {}
     for field in fields(empty):
         value, key = getattr(empty, field.name), prefix + field.name
         if isinstance(value, Tensor):
-            changes[field.name] = torch.from_numpy(stored[key].astype(value.numpy().dtype))
+            changes[field.name] = torch.from_numpy(arrays[key].astype(value.numpy().dtype))
             if changes[field.name].shape != value.shape:
-                raise ValueError(f"{key} has the shape {stored[key].shape}")
+                raise ValueError(f"{key} has the shape {arrays[key].shape}")
         elif not isinstance(value, int):
-            changes[field.name] = _restored(value, stored, f"{key}.")
+            changes[field.name] = _restored(value, arrays, f"{key}.")
     return replace(empty, **changes)

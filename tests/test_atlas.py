@@ -1,0 +1,109 @@
+"""An atlas holds for each unit what a single ascent finds, survives an interrupt, and says what its images score."""
+
+import neurolens as nl
+import numpy as np
+import pytest
+import torch
+from neurolens.cache import save_arrays
+from neurolens.visualization import atlas as atlas_module
+from neurolens.visualization.atlas import Atlas, build_atlas, open_atlas
+from torch import nn
+
+SIZE = (8, 8)
+UNITS = ("stage.C0", "stage.C2N5", "stage.C4", "head.C1")
+
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stage = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Tanh())
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, images):
+        return self.head(self.stage(images).mean((2, 3)))
+
+
+@pytest.fixture(scope="module")
+def lens():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nl.Lens(Small(), ("day", "night"), SIZE)
+
+
+def build(lens, **changes):
+    return build_atlas(lens, **{"units": UNITS, "steps": 5, "progress": False, **changes})
+
+
+def test_scores_are_those_of_the_stored_pixels(lens):
+    found = build(lens)
+    assert found.places == {unit: i for i, unit in enumerate(UNITS)}
+    for unit, image, score in zip(found.units, found.images, found.scores, strict=True):
+        objective = lens[unit]
+        outputs = lens.outputs(image[None].float() / 255, objective.layers)
+        assert objective.score(outputs, lens.classes).item() == pytest.approx(score.item(), abs=1e-6)
+
+
+def test_climbing_together_is_climbing_alone(lens, monkeypatch):
+    together = build(lens)
+    monkeypatch.setattr(atlas_module, "TOGETHER", 1)
+    alone = build(lens)
+    assert (together.images.int() - alone.images.int()).abs().max() <= 1
+    torch.testing.assert_close(together.scores, alone.scores, atol=1e-3, rtol=1e-3)
+    start = build(lens, steps=0)
+    assert (together.scores > start.scores).all()
+
+
+def test_all_channels_of_all_stages_unless_units_are_named(lens):
+    found = build(lens, units=None, steps=0)
+    assert found.units == tuple(f"stage.C{i}" for i in range(5))
+
+
+def test_the_seed_decides(lens):
+    assert torch.equal(build(lens).images, build(lens).images)
+    assert not torch.equal(build(lens, seed=1).images, build(lens).images)
+
+
+def test_goes_on_after_an_interrupt(lens, tmp_path, monkeypatch):
+    monkeypatch.setattr(atlas_module, "TOGETHER", 1)
+    whole, real, climbs = build(lens), atlas_module.Ascent, []
+
+    def interrupted(*args, **kwargs):
+        climbs.append(args[1])
+        if len(climbs) == 5:  # two ascents a unit: the climb, and its final score
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(atlas_module, "Ascent", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(lens, checkpoint=tmp_path / "atlas.npz")
+    assert len(Atlas.load(tmp_path / "atlas.npz").images) == 2
+    resumed = build(lens, checkpoint=tmp_path / "atlas.npz")
+    assert len(climbs) == 5 + 4
+    assert torch.equal(resumed.images, whole.images)
+    assert torch.equal(resumed.scores, whole.scores)
+
+
+def test_a_checkpoint_of_something_else_or_damaged_is_made_anew(lens, tmp_path):
+    checkpoint = tmp_path / "atlas.npz"
+    build(lens, checkpoint=checkpoint, steps=1)
+    with pytest.warns(UserWarning, match="is of another network or recipe; climbing again"):
+        build(lens, checkpoint=checkpoint)
+    checkpoint.write_bytes(b"torn")
+    with pytest.warns(UserWarning, match=r"atlas.npz is damaged .*; delete it; climbing again"):
+        build(lens, checkpoint=checkpoint)
+    save_arrays(checkpoint, {"units": []}, {"scores": np.zeros(0)})
+    with pytest.raises(ValueError, match=r"is no atlas \('images' is missing\); delete it"):
+        Atlas.load(checkpoint)
+
+
+def test_an_unknown_unit_is_an_error_before_any_work(lens):
+    with pytest.raises(ValueError, match=r"`channel` \(=5\) exceeds stage: 5 channels"):
+        build(lens, units=["stage.C0", "stage.C5"])
+
+
+def test_a_study_has_one_atlas(monkeypatch):
+    study = nl.open_study("planted")
+    first = open_atlas(study, "near_pair", steps=1, units=["stem.C0"], progress=False)
+    monkeypatch.setattr(atlas_module, "Ascent", None)  # whoever climbs again fails
+    again = open_atlas(study, "near_pair", steps=1, units=["stem.C0"], progress=False)
+    assert torch.equal(first.images, again.images)
