@@ -1,5 +1,7 @@
 """What the paper claims, and what we find: one module for each of its sections."""
 
+from neurolens.claims.evidence import EVIDENCE_PAIR
+from neurolens.claims.evidence import evidence_pair as evidence_pair
 from neurolens.claims.fooling import ACC_CAT_DOG, FOOL_MESSY, FOOL_SKETCH, FOOL_SUBTLE
 from neurolens.claims.fooling import acc_cat_dog as acc_cat_dog
 from neurolens.claims.fooling import fool_messy as fool_messy
@@ -10,4 +12,4 @@ from neurolens.claims.ledger import Check as Check
 from neurolens.claims.ledger import Claim as Claim
 from neurolens.claims.ledger import Verdict as Verdict
 
-CLAIMS = {claim.id: claim for claim in (ACC_CAT_DOG, FOOL_SUBTLE, FOOL_MESSY, FOOL_SKETCH)}
+CLAIMS = {claim.id: claim for claim in (ACC_CAT_DOG, FOOL_SUBTLE, FOOL_MESSY, FOOL_SKETCH, EVIDENCE_PAIR)}
