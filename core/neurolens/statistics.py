@@ -49,6 +49,11 @@ def difference_of_means(a: Float[Tensor, " n"], b: Float[Tensor, " m"], seed: in
     return _bootstrap((a, b), lambda x, y: float(np.mean(x) - np.mean(y)), seed)
 
 
+def difference_of_medians(a: Float[Tensor, " n"], b: Float[Tensor, " m"], seed: int = 0) -> Estimate:
+    """Return median(a) - median(b) of two independent samples."""
+    return _bootstrap((a, b), lambda x, y: float(np.median(x) - np.median(y)), seed)
+
+
 def superiority(a: Float[Tensor, " n"], b: Float[Tensor, " m"], seed: int = 0) -> Estimate:
     """Return P(a > b) + ½P(a = b) for one value drawn from each sample: 0.5 where they do not differ."""
 

@@ -11,5 +11,19 @@ from neurolens.claims.fooling import pixel_correlation as pixel_correlation
 from neurolens.claims.ledger import Check as Check
 from neurolens.claims.ledger import Claim as Claim
 from neurolens.claims.ledger import Verdict as Verdict
+from neurolens.claims.middle import HISTOGRAM_DEPTH, SEMANTICS_DEPTH
+from neurolens.claims.middle import histogram_depth as histogram_depth
+from neurolens.claims.middle import semantics_depth as semantics_depth
 
-CLAIMS = {claim.id: claim for claim in (ACC_CAT_DOG, FOOL_SUBTLE, FOOL_MESSY, FOOL_SKETCH, EVIDENCE_PAIR)}
+CLAIMS = {
+    claim.id: claim
+    for claim in (
+        ACC_CAT_DOG,
+        FOOL_SUBTLE,
+        FOOL_MESSY,
+        FOOL_SKETCH,
+        EVIDENCE_PAIR,
+        SEMANTICS_DEPTH,
+        HISTOGRAM_DEPTH,
+    )
+}
