@@ -1,37 +1,27 @@
-"""The paper's figures, each with a caption that says network, data, seed and precision."""
+"""The figures of §1 and §2.1: what the course is about, and how networks are fooled (Fig. 1, 2)."""
 
-import io
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
+from neurolens.figures.base import (
+    BLUE,
+    CORAL,
+    DIFFERENCE,
+    Picture,
+    array,
+    evidence_title,
+    logit_of,
+    overlay,
+    prediction,
+    show,
+)
 from neurolens.lens import Lens
 from neurolens.studies.data import Images
-from neurolens.visualization.attribution import HeatMap, grad_cam
+from neurolens.visualization.attribution import grad_cam
 from neurolens.visualization.fooling import Fooling, background_complexity
-
-DPI = 100
-EVIDENCE, DIFFERENCE = "viridis", "magma"  # one colour map for one meaning, as in the widgets
-CORAL, BLUE = "#d1495b", "#30638e"  # fooled, resisting: told apart by the colour-blind too
-
-
-class Picture(Figure):
-    """A matplotlib figure that shows itself in a notebook and says how it was made."""
-
-    def __init__(self, width: float, height: float, caption: str):
-        super().__init__(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
-        self.caption = caption
-        self.supxlabel(caption, fontsize=8, color="0.35")
-
-    def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
-        self.savefig(file, format="png")
-        return file.getvalue()
 
 
 def contact_sheet(images: Images, columns: int = 16, seed: int = 0) -> Picture:
@@ -41,7 +31,7 @@ def contact_sheet(images: Images, columns: int = 16, seed: int = 0) -> Picture:
     axes = picture.subplots(len(rows), 1, squeeze=False)[:, 0]
     for ax, row in zip(axes, rows, strict=True):
         drawn = row.sample(min(columns, len(row)), seed).rgb()
-        _show(ax, torch.cat(list(drawn), dim=2))
+        show(ax, torch.cat(list(drawn), dim=2))
         ax.set_ylabel(row.classes[0], rotation=0, ha="right", va="center", fontsize=8)
     return picture
 
@@ -69,18 +59,18 @@ def overview(
     left, right = picture.subfigures(1, 2, squeeze=False, width_ratios=[3, 2]).flat
     axes = left.subplots(2, 3)
     for row, (letter, image) in enumerate(zip("ab", pair, strict=True)):
-        name, probability = _prediction(lens, probabilities[row])
-        _show(axes[row, 0], image, f"({letter}) {name} {probability:.0%}")
+        name, probability = prediction(lens, probabilities[row])
+        show(axes[row, 0], image, f"({letter}) {name} {probability:.0%}")
     for column, name in enumerate(lens.classes[:2], start=1):
-        evidence = grad_cam(lens, pair, _logit(lens, name))
+        evidence = grad_cam(lens, pair, logit_of(lens, name))
         maps = evidence.resized(lens.size).cpu()
         for row in range(2):
-            _overlay(axes[row, column], pair[row], maps[row], f"(c) {_evidence(name, evidence, row)}")
+            overlay(axes[row, column], pair[row], maps[row], f"(c) {evidence_title(name, evidence, row)}")
     channels = lens.outputs(start, [layer])[layer][0].detach().cpu()[:16]
     axes = right.subplots(4, 4)
     right.suptitle(f"(d) {layer} of (a): first 16 of {lens.layers[layer][0]} channels", fontsize=9)
     for ax, values in zip(axes.flat, channels, strict=False):
-        ax.imshow(_array(values), cmap="gray")
+        ax.imshow(array(values), cmap="gray")
     for ax in axes.flat:
         ax.set_axis_off()
     return picture
@@ -107,15 +97,15 @@ def fooling_rows(lens: Lens, fooling: Fooling, rows: Sequence[int], data: str) -
     difference = fooling.difference[rows]
     for ax, pictures in zip(axes[:, :2].T, (fooling.start, fooling.end), strict=True):
         for cell, image, scores in zip(ax, pictures[rows], lens.probabilities(pictures[rows]).cpu(), strict=True):
-            name, probability = _prediction(lens, scores)
-            _show(cell, image, f"{name.upper()} ({probability:.1%})")
+            name, probability = prediction(lens, scores)
+            show(cell, image, f"{name.upper()} ({probability:.1%})")
     for column, pictures in ((2, fooling.start[rows]), (3, fooling.end[rows])):
         for cell, image in zip(axes[:, column], pictures, strict=True):
-            name, _ = _prediction(lens, lens.probabilities(image[None])[0])
-            evidence = grad_cam(lens, image[None], _logit(lens, name))
-            _overlay(cell, image, evidence.resized(lens.size)[0].cpu(), _evidence(name, evidence, 0))
+            name, _ = prediction(lens, lens.probabilities(image[None])[0])
+            evidence = grad_cam(lens, image[None], logit_of(lens, name))
+            overlay(cell, image, evidence.resized(lens.size)[0].cpu(), evidence_title(name, evidence, 0))
     for cell, change in zip(axes[:, 4], difference, strict=True):
-        heat = cell.imshow(_array(change), cmap=DIFFERENCE, vmin=0, vmax=difference.max().item())
+        heat = cell.imshow(array(change), cmap=DIFFERENCE, vmin=0, vmax=difference.max().item())
         cell.set_title(f"‖Δ‖ = {change.square().sum().sqrt():.2g}", fontsize=8)
         cell.set_axis_off()
     bar = picture.colorbar(heat, ax=axes[:, 4], shrink=0.6, label="change (pixel value)")
@@ -135,8 +125,8 @@ def messiness(lens: Lens, fooling: Fooling, data: str) -> Picture:
     ):
         label = f"{name} ({int(chosen.sum())})"
         ax.scatter(
-            _array(complexity[chosen]),
-            _array(fooling.robustness[chosen]),
+            array(complexity[chosen]),
+            array(fooling.robustness[chosen]),
             s=10,
             c=colour,
             marker=marker,
@@ -151,39 +141,3 @@ def messiness(lens: Lens, fooling: Fooling, data: str) -> Picture:
     ax.legend(frameon=False, fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)
     return picture
-
-
-def _logit(lens: Lens, name: str) -> str:
-    return f"logit:{lens.classes.index(name)}" if name not in lens.classes else f'logit:"{name}"'
-
-
-def _evidence(name: str, maps: HeatMap, row: int) -> str:
-    return f"{'no ' if maps.all_negative[row] else ''}evidence for {name}"
-
-
-def _prediction(lens: Lens, probabilities: Float[Tensor, " k"]) -> tuple[str, float]:
-    best = int(probabilities.argmax())
-    return lens.classes[best], probabilities[best].item()
-
-
-def _pixels(image: Float[Tensor, "c h w"]) -> np.ndarray:
-    return _array(image.clamp(0, 1).permute(1, 2, 0))
-
-
-def _array(values: Tensor) -> np.ndarray:
-    return values.detach().cpu().numpy()
-
-
-def _show(ax: Axes, image: Float[Tensor, "c h w"], title: str = "") -> None:
-    ax.imshow(_pixels(image), interpolation="nearest")
-    ax.set_title(title, fontsize=8)
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-
-
-def _overlay(ax: Axes, image: Float[Tensor, "c h w"], heat: Float[Tensor, "h w"], title: str) -> None:
-    grey = _pixels(image).mean(2)
-    ax.imshow(grey, cmap="gray", vmin=0, vmax=1)
-    ax.imshow(_array(heat), cmap=EVIDENCE, alpha=0.6, vmin=0, vmax=1)
-    ax.set_title(title, fontsize=8)
-    ax.set_axis_off()
