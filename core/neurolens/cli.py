@@ -1,10 +1,12 @@
-"""The command line: neurolens lab | doctor | study | train."""
+"""The command line: neurolens lab | doctor | study | train | scan | atlas."""
 
 import dataclasses
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +18,15 @@ from neurolens import doctor as checks
 from neurolens.lens import best_device
 from neurolens.studies.cards import Card
 from neurolens.studies.study import STUDIES, Study, open_study
+from neurolens.visualization.atlas import Atlas, open_atlas
+from neurolens.visualization.scan import Scan, open_scan
 
 app = typer.Typer(help="What do CNN neurons learn?", no_args_is_help=True, add_completion=False)
 console = Console()
 
 StudyName = Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.")]
+NetworkName = Annotated[str, typer.Argument(help="near_pair, far_pair, all, reseeded or vgg16.")]
+Out = Annotated[Path | None, typer.Option(help="File to write it to, besides the cache.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -75,7 +81,7 @@ def study(
 @app.command()
 def train(
     name: StudyName,
-    network: Annotated[str, typer.Argument(help="near_pair, far_pair, all, reseeded or vgg16.")],
+    network: NetworkName,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     width: Annotated[int | None, typer.Option(help="Channels of the first stage; the paper's is 64.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order, crops and flips.")] = None,
@@ -85,15 +91,33 @@ def train(
     """Train one of a study's networks; a run that was stopped goes on where it was."""
     opened = _open(name)
     changes = {k: v for k, v in {"epochs": epochs, "width": width, "seed": seed}.items() if v is not None}
-    try:
+    with _refusing():
         recipe = opened.recipe(network, **changes)
         card = opened.train_network(network, recipe, out, device=device or best_device())
-    except (ValueError, FloatingPointError) as error:
-        raise _refuse(error) from error
-    except KeyboardInterrupt:
-        console.print("stopped; the same command goes on after the last whole epoch")
-        raise typer.Exit(code=130) from None
     console.print(f"{name}/{network}: {card.accuracy:.2%} of {card.tested_on} test images; {card.weights}")
+
+
+@app.command()
+def scan(name: StudyName, network: NetworkName, out: Out = None) -> None:
+    """Find every unit's top images and statistics over the test images; what was stopped goes on where it was."""
+    opened = _open(name)
+    with _refusing():
+        found = open_scan(opened, network)
+    _deliver(found, out)
+
+
+@app.command()
+def atlas(
+    name: StudyName,
+    network: NetworkName,
+    steps: Annotated[int | None, typer.Option(help="Updates of each climb; 60 by default.")] = None,
+    out: Out = None,
+) -> None:
+    """Climb every channel of every stage to its optimum; what was stopped goes on where it was."""
+    opened = _open(name)
+    with _refusing():
+        found = open_atlas(opened, network, **({} if steps is None else {"steps": steps}))
+    _deliver(found, out)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -115,20 +139,35 @@ def lab(context: typer.Context, port: Annotated[int | None, typer.Option(help="J
 
 
 def _open(name: str) -> Study:
-    try:
+    with _refusing():
         opened = open_study(name)
-    except (ValueError, OSError) as error:
-        raise _refuse(error) from error
     if opened.name != name:
         raise _refuse(opened.notice)
     return opened
 
 
 def _card(opened: Study, network: str) -> Card:
-    try:
+    with _refusing():
         return opened.card(network)
-    except (ValueError, OSError) as error:
+
+
+def _deliver(found: Scan | Atlas, out: Path | None) -> None:
+    console.print(repr(found), highlight=False)
+    if out is not None:
+        found.save(out)
+        console.print(f"written to {out}")
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn an error that the user can mend into a line without a traceback, and an interrupt into a promise."""
+    try:
+        yield
+    except (ValueError, OSError, FloatingPointError) as error:
         raise _refuse(error) from error
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on where this one was")
+        raise typer.Exit(code=130) from None
 
 
 def _row(opened: Study, card: Card, measure: bool) -> dict:

@@ -1,7 +1,7 @@
 """What every notebook of the course starts with: a study, a budget, and a line that says where it runs."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
@@ -34,6 +34,18 @@ class Lesson:
     def pick(self, *, fast: T, cpu: T, gpu: T) -> T:
         """Return the value written for this lesson's budget, as in `lesson.pick(fast=8, cpu=64, gpu=500)`."""
         return {"fast": fast, "cpu": cpu, "gpu": gpu}[self.budget]
+
+    def study_with(self, *networks: str) -> Study:
+        """Return the lesson's study if it has all these networks, and otherwise the built-in one, saying so."""
+        absent = set(networks) - self.study.cards().keys()
+        if not absent:
+            return self.study
+        notice = (
+            f"{self.study.name} has no trained {' or '.join(sorted(absent))} yet, so the built-in planted study "
+            f"stands in for it here; to train one: neurolens train {self.study.name} {min(absent)}"
+        )
+        print(notice)
+        return replace(open_study("planted"), notice=notice)
 
     def __repr__(self) -> str:
         """Say what a learner, or whoever reads the learner's bug report, wants to know first."""

@@ -44,6 +44,16 @@ def median(values: Float[Tensor, " n"], seed: int = 0) -> Estimate:
     return _bootstrap((values,), lambda a: float(np.median(a)), seed)
 
 
+def over_seeds(values: Float[Tensor, " n"]) -> Estimate:
+    """Return the mean of a few independent runs with Student's interval; it is infinite for a single run."""
+    n = len(values)
+    if n < 2:
+        return Estimate(float(values.mean()), -float("inf"), float("inf"), n)
+    reach = stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.double().std().item() / n**0.5
+    middle = values.double().mean().item()
+    return Estimate(middle, middle - reach, middle + reach, n)
+
+
 def difference_of_means(a: Float[Tensor, " n"], b: Float[Tensor, " m"], seed: int = 0) -> Estimate:
     """Return mean(a) - mean(b) of two independent samples."""
     return _bootstrap((a, b), lambda x, y: float(np.mean(x) - np.mean(y)), seed)

@@ -14,6 +14,9 @@ from neurolens.claims.ledger import Verdict as Verdict
 from neurolens.claims.middle import HISTOGRAM_DEPTH, SEMANTICS_DEPTH
 from neurolens.claims.middle import histogram_depth as histogram_depth
 from neurolens.claims.middle import semantics_depth as semantics_depth
+from neurolens.claims.super_train import SUPER_TRAIN
+from neurolens.claims.super_train import super_set as super_set
+from neurolens.claims.super_train import super_training as super_training
 
 CLAIMS = {
     claim.id: claim
@@ -25,5 +28,6 @@ CLAIMS = {
         EVIDENCE_PAIR,
         SEMANTICS_DEPTH,
         HISTOGRAM_DEPTH,
+        SUPER_TRAIN,
     )
 }
