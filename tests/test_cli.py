@@ -4,6 +4,8 @@ import json
 
 import pytest
 from neurolens import cli, doctor
+from neurolens.visualization.atlas import Atlas
+from neurolens.visualization.scan import Scan
 from typer.testing import CliRunner
 
 run = CliRunner().invoke
@@ -38,9 +40,34 @@ def test_study_lists_every_network_that_is_here(planted_cache):
     assert "far_pair" in table
 
 
+def test_scan_and_atlas_are_written_where_asked(own, monkeypatch, planted_cache):
+    recipe = ["--epochs", "1", "--width", "4", "--out", str(own)]
+    assert run(cli.app, ["train", "planted", "near_pair", *recipe]).exit_code == 0
+    monkeypatch.setattr("neurolens.studies.study.own_networks", lambda: own)
+    result = run(cli.app, ["scan", "planted", "near_pair", "--out", str(own / "scan.npz")])
+    assert result.exit_code == 0, result.output
+    assert "Scan(200 images; stem 4, layer1 4, layer2 8, layer3 16, layer4 32" in result.output
+    assert len(Scan.load(own / "scan.npz")) == 200
+    result = run(cli.app, ["atlas", "planted", "near_pair", "--steps", "1", "--out", str(own / "atlas.npz")])
+    assert result.exit_code == 0, result.output
+    assert len(Atlas.load(own / "atlas.npz").images) == 64
+
+
+def test_an_interrupt_promises_to_go_on(monkeypatch, planted_cache):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "open_scan", interrupted)
+    result = run(cli.app, ["scan", "planted", "near_pair"])
+    assert result.exit_code == 130
+    assert "the same command goes on where this one was" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["scan", "planted", "nar_pair"], "must be one of near_pair"),
+        (["atlas", "planted", "near_pair", "--steps", "-1"], "must be a whole number, 0 or more"),
         (["study", "mnist"], "must be one of cifar10"),
         (["study", "planted", "nar_pair"], "must be one of near_pair"),
         (["train", "planted", "nar_pair"], "must be one of near_pair"),

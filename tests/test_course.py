@@ -1,14 +1,26 @@
 import re
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 from neurolens import course
 
 
+@dataclass(frozen=True)
+class Stub:
+    name: str
+    notice: str
+    networks: dict
+
+    def cards(self):
+        return self.networks
+
+
 @pytest.fixture(autouse=True)
 def _study(monkeypatch):
     def open_study(name):
-        return SimpleNamespace(name=name or "default", notice="It stands in." if name == "planted" else "")
+        networks = dict.fromkeys(["near_pair", "far_pair", "all"] if name == "planted" else ["near_pair"])
+        notice = "It stands in." if name == "planted" else ""
+        return Stub(name or "default", notice, networks)
 
     monkeypatch.setattr(course, "open_study", open_study)
     monkeypatch.delenv("NEUROLENS_BUDGET", raising=False)
@@ -46,3 +58,14 @@ def test_start_says_where_it_runs_and_may_be_run_twice(capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert first == second
     assert re.fullmatch(r"Notebook 01 · neurolens .+ · torch .+ · .+, \d+ threads · budget \w+ · study default", first)
+
+
+def test_where_a_network_is_missing_the_built_in_study_stands_in(capsys):
+    lesson = course.start("02")
+    assert lesson.study_with("near_pair") is lesson.study
+    capsys.readouterr()
+    stand_in = lesson.study_with("near_pair", "all", "far_pair")
+    assert stand_in.name == "planted"
+    assert stand_in.notice == capsys.readouterr().out.strip()
+    assert "default has no trained all or far_pair yet" in stand_in.notice
+    assert "neurolens train default all" in stand_in.notice

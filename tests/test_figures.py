@@ -55,3 +55,67 @@ def test_contact_sheet_has_a_row_for_each_class():
     picture = nl.figures.contact_sheet(images, columns=4)
     drawn(picture)
     assert [ax.get_ylabel() for ax in picture.axes] == ["a", "b", "c"]
+
+
+def test_super_grid_names_starts_rates_and_what_is_seen(lens, images):
+    found = nl.super_images(lens, images[:2], "logit:dog", (0.1, 5), steps=2)
+    picture = nl.figures.super_grid(lens, found, "some noise", ["a cat", "noise"])
+    drawn(picture)
+    assert len(picture.axes) == 2 * 3
+    for word in ("toy/net", "some noise", "logit:dog", "2 steps"):
+        assert word in picture.caption
+    for word in ("a cat", "noise", "lr 0.1", "lr 5", "start", "%"):
+        assert word in texts(picture)
+
+
+@pytest.fixture
+def noise(lens):
+    pixels = torch.randint(0, 256, (20, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+    return nl.Images(pixels, torch.arange(20) % 3, lens.classes, "test", "twenty noises")
+
+
+def test_unit_cards_show_tops_optimum_and_its_score_in_the_histogram(lens, noise):
+    units = ["layer1.C0", "layer4.C3"]
+    scan, atlas = nl.scan(lens, noise, progress=False), nl.build_atlas(lens, units, steps=2, progress=False)
+    picture = nl.figures.unit_cards(lens, noise, scan, atlas, units)
+    drawn(picture)
+    for row, unit in enumerate(units):
+        strip, optimum, chart = picture.axes[3 * row : 3 * row + 3]
+        assert strip.get_ylabel() == unit
+        part = scan.units[unit.split(".")[0]]
+        tops = noise.rgb(part.top.images[:, int(unit[-1])])
+        np.testing.assert_allclose(strip.images[0].get_array()[1:33, 1:33], tops[0].permute(1, 2, 0))
+        np.testing.assert_allclose(optimum.images[0].get_array() * 255, atlas.images[row].permute(1, 2, 0), atol=1e-4)
+        (line,) = chart.lines
+        assert line.get_xdata()[0] == pytest.approx(atlas.scores[row].item())
+        assert chart.get_xlim()[0] <= atlas.scores[row].item() <= chart.get_xlim()[1]
+    assert "twenty noises" in picture.caption
+    assert "2 steps of Adam, seed 0, fp32" in picture.caption
+
+
+def test_atlas_rows_and_depth(lens, noise):
+    atlas = nl.build_atlas(lens, steps=0, progress=False)
+    picture = nl.figures.atlas_rows(lens, atlas, columns=4)
+    drawn(picture)
+    assert [ax.get_ylabel() for ax in picture.axes] == list(lens.stages)
+    values = {layer: torch.arange(9.0) + place for place, layer in enumerate(lens.stages)}
+    values[lens.stages[0]][0] = torch.nan  # a dead unit does not count
+    picture = nl.figures.by_depth(lens, {"a measure": values}, "some noise")
+    drawn(picture)
+    (line,) = picture.axes[0].lines
+    assert line.get_ydata().tolist() == [4.5, 5, 6, 7, 8]
+
+
+def test_super_rows_and_learning_curves(noise):
+    drawn(nl.figures.super_rows(noise[:6]))
+    accuracies = {"super": {1: [0.3, 0.4], 10: [0.35, 0.45]}, "real": {1: [0.4, 0.5], 10: [0.7, 0.8]}}
+    found = nl.claims.SuperTraining((1, 10), accuracies, {}, 1 / 3, "toy set-up")
+    picture = nl.figures.learning_curves(found)
+    drawn(picture)
+    assert picture.caption == "toy set-up"
+    real, fake, chance = picture.axes[0].lines
+    assert real.get_ydata().tolist() == pytest.approx([0.45, 0.75])
+    assert fake.get_ydata().tolist() == pytest.approx([0.35, 0.4])
+    assert chance.get_ydata()[0] == pytest.approx(1 / 3)
+    verdict = found.verdict()
+    assert verdict.measured["accuracy with most super images minus that with as many real ones"].value < 0

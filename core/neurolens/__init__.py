@@ -20,6 +20,11 @@ from neurolens.visualization.atlas import open_atlas as open_atlas
 from neurolens.visualization.attribution import HeatMap as HeatMap
 from neurolens.visualization.attribution import difference_map as difference_map
 from neurolens.visualization.attribution import grad_cam as grad_cam
+from neurolens.visualization.evidence import SuperImages as SuperImages
+from neurolens.visualization.evidence import effective_area as effective_area
+from neurolens.visualization.evidence import occlusion as occlusion
+from neurolens.visualization.evidence import share_inside as share_inside
+from neurolens.visualization.evidence import super_images as super_images
 from neurolens.visualization.fooling import Fooling as Fooling
 from neurolens.visualization.fooling import background_complexity as background_complexity
 from neurolens.visualization.fooling import edges as edges
@@ -28,5 +33,10 @@ from neurolens.visualization.fooling import robustness as robustness
 from neurolens.visualization.scan import Scan as Scan
 from neurolens.visualization.scan import open_scan as open_scan
 from neurolens.visualization.scan import scan as scan
+from neurolens.visualization.semantics import greyscale as greyscale
+from neurolens.visualization.semantics import preferred_frequency as preferred_frequency
+from neurolens.visualization.semantics import sensitivity as sensitivity
+from neurolens.visualization.semantics import shuffled as shuffled
+from neurolens.visualization.semantics import top_class_entropy as top_class_entropy
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -116,7 +116,8 @@ def atlas(
     """Climb every channel of every stage to its optimum; what was stopped goes on where it was."""
     opened = _open(name)
     with _refusing():
-        found = open_atlas(opened, network, **({} if steps is None else {"steps": steps}))
+        recipe: dict[str, Any] = {} if steps is None else {"steps": steps}
+        found = open_atlas(opened, network, **recipe)
     _deliver(found, out)
 
 

@@ -15,6 +15,7 @@ from neurolens.claims.middle import HISTOGRAM_DEPTH, SEMANTICS_DEPTH
 from neurolens.claims.middle import histogram_depth as histogram_depth
 from neurolens.claims.middle import semantics_depth as semantics_depth
 from neurolens.claims.super_train import SUPER_TRAIN
+from neurolens.claims.super_train import SuperTraining as SuperTraining
 from neurolens.claims.super_train import super_set as super_set
 from neurolens.claims.super_train import super_training as super_training
 

@@ -1,7 +1,13 @@
 """The paper's figures, each with a caption that says network, data, seed and precision: a module for each chapter."""
 
 from neurolens.figures.base import Picture as Picture
+from neurolens.figures.evidence import super_grid as super_grid
 from neurolens.figures.fooling import contact_sheet as contact_sheet
 from neurolens.figures.fooling import fooling_rows as fooling_rows
 from neurolens.figures.fooling import messiness as messiness
 from neurolens.figures.fooling import overview as overview
+from neurolens.figures.middle import atlas_rows as atlas_rows
+from neurolens.figures.middle import by_depth as by_depth
+from neurolens.figures.middle import unit_cards as unit_cards
+from neurolens.figures.super_images import learning_curves as learning_curves
+from neurolens.figures.super_images import super_rows as super_rows
