@@ -153,6 +153,10 @@ def test_find_and_selectivity(found):
     means = found.class_means("low")
     assert selectivity[0] == 0  # dead
     assert selectivity[1] == pytest.approx(((means[:, 1].max() - means[:, 1].min()) / means[:, 1].sum()).item())
+    preference = found.preference("low")
+    assert preference[:, 0].tolist() == [0, 0]  # dead
+    moments = found.units["low"].moments
+    assert preference[1, 1] == pytest.approx(((means[1, 1] - moments.mean[1]) / moments.variance[1].sqrt()).item())
 
 
 def test_a_number_that_is_none_is_an_error(lens, images):

@@ -1,9 +1,9 @@
-"""Where the evidence for a unit lies in an image: Grad-CAM, and what an ascent changed."""
+"""Where the evidence for a unit lies: Grad-CAM, every channel's contribution, receptive fields, differences."""
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -64,22 +64,76 @@ def grad_cam(
         ValueError: If the layer has no positions, or the target does not depend on it.
     """
     layer = layer or lens.stages[-1]
-    if len(lens.layers.get(layer, ())) != 3:
-        raise ValueError(
-            f"`layer` (={layer!r}) must be a layer with channels and positions; stages: {', '.join(lens.stages)}"
-        )
-    objective = lens[target]
-    with torch.enable_grad():
-        outputs = lens.outputs(images.detach(), objective.layers, leaf=layer, precision=precision)
-        activation = outputs[layer]
-        score = objective.score(outputs, lens.classes).sum()
-        (gradient,) = torch.autograd.grad(score, activation, allow_unused=True) if score.requires_grad else (None,)
-    if gradient is None:
-        raise ValueError(f"`target` (={target}) does not depend on `layer` (={layer!r}); choose an earlier layer")
+    activation, gradient = _gradient(lens, images, lens[target], layer, precision)
     weights = gradient.mean((2, 3), keepdim=True)
-    values = (weights * activation.detach()).sum(1).float()
+    values = (weights * activation).sum(1).float()
     all_negative = (values <= 0).all(2).all(1)
-    return HeatMap(values.relu() if relu else values, str(objective), layer, all_negative)
+    return HeatMap(values.relu() if relu else values, str(lens[target]), layer, all_negative)
+
+
+def contribution(
+    lens: Lens,
+    images: Float[Tensor, "n c h w"],
+    target: str | Objective,
+    layer: str | None = None,
+    *,
+    precision: Precision = "fp32",
+) -> Float[Tensor, "n d"]:
+    """Return sum_hw A_c · ∂target/∂A_c of every channel c, A the layer's output: what each adds to the target.
+
+    Where a linear head follows a pooling of the last stage, the contributions add up to logit - bias exactly. Further
+    down they are gradient times activation, a first-order account.
+
+    Args:
+        lens: The network.
+        images: RGB in [0, 1].
+        target: What is contributed to; must lie behind `layer`.
+        layer: A layer with positions; the last stage where none is given.
+        precision: See `Lens.outputs`.
+
+    Raises:
+        ValueError: If the layer has no positions, or the target does not depend on it.
+    """
+    activation, gradient = _gradient(lens, images, lens[target], layer or lens.stages[-1], precision)
+    return (activation * gradient).sum((2, 3)).float()
+
+
+def receptive_fields(lens: Lens, *layers: str) -> dict[str, Int64[Tensor, "h w 4"]]:
+    """Return the box (top, left, bottom, right; the last two exclusive) of the pixels that each position can see.
+
+    The box is that of theory: measured by which outputs a row or a column of NaNs spreads to, whatever the weights.
+    A GPU's fast convolutions may spread them a few pixels further.
+
+    Args:
+        lens: The network.
+        layers: Layers with positions; all stages where none are given.
+
+    Raises:
+        ValueError: If a layer has no positions.
+    """
+    layers = layers or lens.stages
+    for layer in layers:
+        _check_positions(lens, layer)
+    height, width = lens.size
+    colours = next(p for p in lens.network.parameters() if p.ndim == 4).shape[1]
+    holes = torch.zeros(height + width, colours, height, width)
+    for row in range(height):
+        holes[row, :, row] = torch.nan
+    for column in range(width):
+        holes[height + column, :, :, column] = torch.nan
+    reached: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    with torch.no_grad():
+        for some in holes.split(16):
+            for layer, out in lens.outputs(some, layers).items():
+                reached[layer].append(out.isnan().any(1).cpu())
+    fields = {}
+    for layer, parts in reached.items():
+        seen = torch.cat(parts)
+        (top, bottom), (left, right) = _span(seen[:height].any(2)), _span(seen[height:].any(1))
+        h, w = seen.shape[1:]
+        box = (top[:, None], left[None, :], bottom[:, None], right[None, :])
+        fields[layer] = torch.stack([side.expand(h, w) for side in box], 2)
+    return fields
 
 
 def difference_map(start: Float[Tensor, "n c h w"], end: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
@@ -98,6 +152,34 @@ def difference_map(start: Float[Tensor, "n c h w"], end: Float[Tensor, "n c h w"
     if start.shape != end.shape:
         raise ValueError(f"`end` (={tuple(end.shape)}) must have the shape of `start` (={tuple(start.shape)})")
     return (end - start).square().sum(1).sqrt()
+
+
+def _gradient(
+    lens: Lens, images: Tensor, objective: Objective, layer: str, precision: Precision
+) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, "n d h w"]]:
+    """Return the layer's output A and ∂objective/∂A, differentiating no more than what follows the layer."""
+    _check_positions(lens, layer)
+    with torch.enable_grad():
+        outputs = lens.outputs(images.detach(), objective.layers, leaf=layer, precision=precision)
+        activation = outputs[layer]
+        score = objective.score(outputs, lens.classes).sum()
+        (gradient,) = torch.autograd.grad(score, activation, allow_unused=True) if score.requires_grad else (None,)
+    if gradient is None:
+        raise ValueError(f"`target` (={objective}) does not depend on `layer` (={layer!r}); choose an earlier layer")
+    return activation.detach(), gradient
+
+
+def _check_positions(lens: Lens, layer: str) -> None:
+    if len(lens.layers.get(layer, ())) != 3:
+        raise ValueError(
+            f"`layer` (={layer!r}) must be a layer with channels and positions; stages: {', '.join(lens.stages)}"
+        )
+
+
+def _span(seen: Bool[Tensor, "pixels positions"]) -> tuple[Int64[Tensor, " positions"], Int64[Tensor, " positions"]]:
+    """Return the first pixel that each position sees, and the one after the last."""
+    marks = seen.int()
+    return marks.argmax(0), len(seen) - marks.flip(0).argmax(0)
 
 
 def _spread(maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:

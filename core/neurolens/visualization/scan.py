@@ -131,6 +131,14 @@ class Scan:
         rest = (means.sum(0) - best) / (len(means) - 1)
         return ((best - rest) / (best.abs() + rest.abs())).nan_to_num(0)
 
+    def preference(self, name: str) -> Float64[Tensor, "k d"]:
+        """Return (μ_k - μ) / σ: by how many standard deviations each unit answers class k above its average.
+
+        0 where a unit is dead.
+        """
+        moments = self.units[name].moments
+        return ((self.class_means(name) - moments.mean) / moments.variance.sqrt()).nan_to_num(0, 0, 0)
+
     def save(self, file: Path) -> None:
         """Write the scan, whole or not at all."""
         arrays = {"class_counts": self.class_counts.numpy()}
