@@ -6,7 +6,6 @@ import warnings
 import neurolens as nl
 import pytest
 import torch
-from neurolens.visualization.attribution import contribution, receptive_fields
 from torch import nn
 
 
@@ -78,14 +77,14 @@ def test_says_when_nothing_speaks_for_the_target(images):
 
 def test_contributions_add_up_to_the_logit_at_the_last_stage(lens, network, images):
     for k, name in enumerate(lens.classes):
-        added = contribution(lens, images, f"logit:{name}").sum(1)
+        added = nl.contribution(lens, images, f"logit:{name}").sum(1)
         torch.testing.assert_close(added, network(images)[:, k] - network.head.bias[k], rtol=1e-4, atol=1e-4)
 
 
 def test_contributions_are_weight_times_mean(lens, network, images):
     maps = network.layer4(network.layer3(network.layer2(network.layer1(network.stem(network.normalise(images))))))
     oracle = maps.mean((2, 3)) * network.head.weight[1]
-    torch.testing.assert_close(contribution(lens, images, "logit:dog").detach(), oracle.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(nl.contribution(lens, images, "logit:dog"), oracle.detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_contribution_further_down_equals_captum(lens, network, images):
@@ -93,7 +92,7 @@ def test_contribution_further_down_equals_captum(lens, network, images):
         warnings.simplefilter("ignore")
         from captum.attr import LayerGradientXActivation
     oracle = LayerGradientXActivation(network, network.layer2).attribute(images, target=2).sum((2, 3))
-    found = contribution(lens, images, "logit:fox", "layer2")
+    found = nl.contribution(lens, images, "logit:fox", "layer2")
     torch.testing.assert_close(found, oracle.detach(), rtol=1e-4, atol=1e-5 * oracle.abs().max().item())
 
 
@@ -122,7 +121,7 @@ def test_receptive_fields_of_a_stack_by_arithmetic():
     layers = [(5, 1, 2), (3, 2, 1), (2, 2, 0), (3, 1, 1)]  # kernel, stride, padding
     convolutions = [nn.Conv2d(3 if i == 0 else 4, 4, k, s, p) for i, (k, s, p) in enumerate(layers) if i != 2]
     lens = stack(*convolutions[:2], nn.MaxPool2d(2), convolutions[2])
-    fields = receptive_fields(lens, *lens.layers.keys() & {"stage0", "stage1", "stage2", "stage3"})
+    fields = nl.receptive_fields(lens, *lens.layers.keys() & {"stage0", "stage1", "stage2", "stage3"})
     size, jump, start = 1, 1, 0  # side of the field, pixels between neighbours, where the first begins
     for i, (kernel, stride, padding) in enumerate(layers):
         size, start, jump = size + (kernel - 1) * jump, start - padding * jump, jump * stride
@@ -136,7 +135,7 @@ def test_receptive_fields_of_a_stack_by_arithmetic():
 
 
 def test_receptive_fields_hold_every_pixel_with_a_gradient(lens, network):
-    fields = receptive_fields(lens)
+    fields = nl.receptive_fields(lens)
     assert set(fields) == set(lens.stages)
     assert (fields["layer4"] == torch.tensor([0, 0, 32, 32])).all()
     top, left, bottom, right = fields["layer1"][20, 7].tolist()
@@ -162,8 +161,8 @@ def test_difference_map_is_the_formula(images):
     [
         (lambda lens, x: nl.grad_cam(lens, x, "logit:dog", "head"), r"`layer` \(='head'\) must be a layer with"),
         (lambda lens, x: nl.grad_cam(lens, x, "logit:dog", "layer9"), "stages: stem, layer1"),
-        (lambda lens, x: contribution(lens, x, "logit:dog", "head"), r"`layer` \(='head'\) must be a layer with"),
-        (lambda lens, x: receptive_fields(lens, "pool", "head"), r"`layer` \(='head'\) must be a layer with"),
+        (lambda lens, x: nl.contribution(lens, x, "logit:dog", "head"), r"`layer` \(='head'\) must be a layer with"),
+        (lambda lens, x: nl.receptive_fields(lens, "pool", "head"), r"`layer` \(='head'\) must be a layer with"),
         (lambda lens, x: nl.grad_cam(lens, x, "layer1.C0", "layer3"), r"does not depend on `layer` \(='layer3'\)"),
         (lambda lens, x: nl.difference_map(x, x[:2]), r"`end` \(=\(2, 3, 32, 32\)\) must have the shape"),
     ],

@@ -10,7 +10,9 @@ from neurolens.studies.data import gaussian_noise as gaussian_noise
 from neurolens.studies.sources import load_images as load_images
 from neurolens.studies.study import Study as Study
 from neurolens.studies.study import open_study as open_study
+from neurolens.units import LayerUnit as LayerUnit
 from neurolens.units import Objective as Objective
+from neurolens.units import logit as logit
 from neurolens.units import parse as parse
 from neurolens.visualization.ascent import Ascent as Ascent
 from neurolens.visualization.ascent import Step as Step
@@ -18,8 +20,10 @@ from neurolens.visualization.atlas import Atlas as Atlas
 from neurolens.visualization.atlas import build_atlas as build_atlas
 from neurolens.visualization.atlas import open_atlas as open_atlas
 from neurolens.visualization.attribution import HeatMap as HeatMap
+from neurolens.visualization.attribution import contribution as contribution
 from neurolens.visualization.attribution import difference_map as difference_map
 from neurolens.visualization.attribution import grad_cam as grad_cam
+from neurolens.visualization.attribution import receptive_fields as receptive_fields
 from neurolens.visualization.evidence import SuperImages as SuperImages
 from neurolens.visualization.evidence import effective_area as effective_area
 from neurolens.visualization.evidence import occlusion as occlusion
