@@ -207,3 +207,44 @@ def test_a_network_with_tensors_in_a_graph_is_refused(network):
     network.head.scale = network.head.weight * 2
     with pytest.raises(ValueError, match="detach them first"):
         nl.Lens(network)
+
+
+@pytest.mark.parametrize("make", ["resnet18", "mobilenet_v3_small"])
+def test_a_layer_that_is_overwritten_in_place_is_what_it_was_when_it_was_made(make):
+    """torchvision's networks reuse memory: `out += identity`, ReLU and Hardswish in place."""
+    from torchvision import models
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        lens = nl.Lens(getattr(models, make)(num_classes=5), size=(64, 64))
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    layers = [name for name, shape in lens.layers.items() if len(shape) == 3]
+    together = lens.outputs(x, [*layers, "output"])
+    for layer in layers:
+        assert torch.equal(lens.outputs(x, [layer])[layer], together[layer]), layer
+
+
+def test_grad_cam_at_a_layer_that_is_overwritten():
+    from torchvision import models
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        lens = nl.Lens(models.resnet18(num_classes=5), size=(64, 64))
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    assert torch.isfinite(nl.grad_cam(lens, x, "logit:1", "layer4.1.bn2").values).all()
+
+
+def test_fingerprint_tells_lenses_apart(network):
+    same = nl.Lens(network, ("cat", "dog", "fox"))
+    assert same.fingerprint == nl.Lens(network, ("cat", "dog", "fox")).fingerprint
+    others = [
+        nl.Lens(network, ("cat", "dog", "fish")),
+        nl.Lens(network, ("cat", "dog", "fox"), mean=(0.5,) * 3, std=(0.2,) * 3),
+        nl.Lens(network, ("cat", "dog", "fox"), mean=(0.4,) * 3, std=(0.2,) * 3),
+        nl.Lens(network, ("cat", "dog", "fox"), (16, 16)),
+    ]
+    assert len({lens.fingerprint for lens in [same, *others]}) == 5
+    before = same.fingerprint
+    with torch.no_grad():
+        network.head.bias += 1
+    assert same.fingerprint != before

@@ -121,6 +121,14 @@ def test_goes_on_after_an_interrupt(lens, images, found, tmp_path, monkeypatch, 
     assert len(seen) == 6  # nothing was left to do
 
 
+def test_a_checkpoint_belongs_to_one_part(lens, images, tmp_path):
+    first = scan(lens, images, part=slice(0, 20), checkpoint=tmp_path / "scan.npz", progress=False)
+    with pytest.warns(UserWarning, match="is of another network or of other data; scanning again"):
+        second = scan(lens, images, part=slice(20, 40), checkpoint=tmp_path / "scan.npz", progress=False)
+    assert first.units["high"].top.images.max() < 20 <= second.units["high"].top.images.min()
+    assert len(first + second) == 40
+
+
 def test_a_checkpoint_of_something_else_or_damaged_is_made_anew(lens, images, found, tmp_path):
     checkpoint = tmp_path / "scan.npz"
     scan(lens, images[:20], checkpoint=checkpoint, progress=False)

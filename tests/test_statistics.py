@@ -52,5 +52,16 @@ def test_too_few_say_nothing():
     estimate = statistics.mean(torch.tensor([1.0]))
     assert np.isnan(estimate.value)
     assert estimate.low == -np.inf
-    with pytest.raises(ValueError, match="must vary"):
-        statistics.rank_correlation(torch.ones(5), torch.arange(5.0))
+    assert np.isnan(statistics.rank_correlation(torch.ones(5), torch.arange(5.0)).value)
+    assert np.isnan(statistics.superiority(torch.ones(0), torch.ones(5)).value)
+    assert statistics.superiority(torch.ones(0), torch.ones(5)).n == 0
+    with pytest.raises(ValueError, match=r"`a` and `b` \(=5 and 4 values\) must be as many"):
+        statistics.rank_correlation(torch.ones(5), torch.arange(4.0))
+
+
+def test_over_seeds_is_students_interval():
+    values = torch.tensor([0.2, 0.5, 0.9, 0.4])
+    found = statistics.over_seeds(values)
+    oracle = stats.ttest_1samp(values.double().numpy(), 0).confidence_interval(0.95)
+    assert (found.low, found.high, found.n) == pytest.approx((oracle.low, oracle.high, 4))
+    assert statistics.over_seeds(values[:1]).high == np.inf

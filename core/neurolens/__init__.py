@@ -34,6 +34,11 @@ from neurolens.visualization.fooling import background_complexity as background_
 from neurolens.visualization.fooling import edges as edges
 from neurolens.visualization.fooling import fool as fool
 from neurolens.visualization.fooling import robustness as robustness
+from neurolens.visualization.priors import AlphaNorm as AlphaNorm
+from neurolens.visualization.priors import Jitter as Jitter
+from neurolens.visualization.priors import TotalVariation as TotalVariation
+from neurolens.visualization.priors import alpha_norm as alpha_norm
+from neurolens.visualization.priors import total_variation as total_variation
 from neurolens.visualization.scan import Scan as Scan
 from neurolens.visualization.scan import open_scan as open_scan
 from neurolens.visualization.scan import scan as scan
@@ -42,5 +47,8 @@ from neurolens.visualization.semantics import preferred_frequency as preferred_f
 from neurolens.visualization.semantics import sensitivity as sensitivity
 from neurolens.visualization.semantics import shuffled as shuffled
 from neurolens.visualization.semantics import top_class_entropy as top_class_entropy
+from neurolens.visualization.spectra import high_frequency_share as high_frequency_share
+from neurolens.visualization.spectra import radial_spectrum as radial_spectrum
+from neurolens.visualization.spectra import spectrum_distance as spectrum_distance
 
 __version__ = "0.1.0"

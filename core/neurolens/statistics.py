@@ -68,19 +68,22 @@ def superiority(a: Float[Tensor, " n"], b: Float[Tensor, " m"], seed: int = 0) -
     """Return P(a > b) + ½P(a = b) for one value drawn from each sample: 0.5 where they do not differ."""
 
     def probability(x: np.ndarray, y: np.ndarray) -> float:
-        return float(stats.mannwhitneyu(x, y).statistic / (len(x) * len(y)))
+        ranks = stats.rankdata(np.concatenate([x, y]))[: len(x)]
+        return float((ranks.mean() - (len(x) + 1) / 2) / len(y))
 
     return _bootstrap((a, b), probability, seed)
 
 
 def rank_correlation(a: Float[Tensor, " n"], b: Float[Tensor, " n"], seed: int = 0) -> Estimate:
-    """Return Spearman's ρ of paired values.
+    """Return Spearman's ρ of paired values; NaN where one of them does not vary.
 
     Raises:
-        ValueError: If the samples differ in length or one of them is constant.
+        ValueError: If the samples differ in length.
     """
-    if len(a) != len(b) or not (a.max() > a.min() and b.max() > b.min()):
-        raise ValueError(f"`a` and `b` (={len(a)} and {len(b)} values) must be as many, and both must vary")
+    if len(a) != len(b):
+        raise ValueError(f"`a` and `b` (={len(a)} and {len(b)} values) must be as many")
+    if len(a) < 2 or not (a.max() > a.min() and b.max() > b.min()):
+        return Estimate(float("nan"), -float("inf"), float("inf"), len(a))
 
     def rho(x: np.ndarray, y: np.ndarray) -> float:
         return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
@@ -91,10 +94,10 @@ def rank_correlation(a: Float[Tensor, " n"], b: Float[Tensor, " n"], seed: int =
 def _bootstrap(
     samples: tuple[Tensor, ...], statistic: Callable[..., float], seed: int, *, paired: bool = False
 ) -> Estimate:
-    arrays = [sample.double().numpy() for sample in samples]
+    arrays = [sample.detach().cpu().double().numpy() for sample in samples]
     n = len(arrays[0]) if paired else sum(map(len, arrays))
-    if min(map(len, arrays)) < 2:
-        return Estimate(float("nan"), -float("inf"), float("inf"), n)  # too few to say anything
+    if (fewest := min(map(len, arrays))) < 2:
+        return Estimate(float("nan"), -float("inf"), float("inf"), fewest)  # too few to say anything
     generator = np.random.default_rng(seed)
     draws = np.empty(RESAMPLES)
     for i in range(RESAMPLES):

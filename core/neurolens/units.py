@@ -170,6 +170,11 @@ class Objective:
         return text[3:] if self.terms[0][0] >= 0 else "-" + text[3:]
 
 
+def logit(name: str) -> Objective:
+    """Return the objective that is a class's logit; its address quotes a name that needs it."""
+    return Objective(((1, ClassUnit("logit", name)),))
+
+
 def parse(text: str) -> Objective:
     """Return the objective of an address; a ValueError says at which column one that is none goes wrong."""
     terms: list[tuple[float, Unit]] = []

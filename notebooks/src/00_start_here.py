@@ -47,27 +47,29 @@ nl.figures.contact_sheet(images, seed=lesson.seed)
 # see it: say what you expect. Your answer is kept and shown again at the end.
 
 # %%
+steps = lesson.pick(fast=20, cpu=100, gpu=100)
 guess = nw.Prediction(
     "00-change",
-    "After 100 small steps, how far has a pixel moved, on average? (From black to white is 100%.)",
+    f"After {steps} small steps, how far has a pixel moved, on average? (From black to white is 100%.)",
     ["less than 1%", "1 to 5%", "5 to 20%", "more than 20%"],
 )
 guess
 
 # %% [markdown]
 # ## See: the paper in one figure
-# We climb the dog score from a few cats. The gradient tells for every pixel whether brighter or darker
-# makes the score larger; each step moves all pixels a little that way. The network's weights never change.
+# We climb the dog score from a few cats that the network takes for cats. The gradient tells for every pixel
+# whether brighter or darker makes the score larger; each step moves all pixels a little that way. The network's
+# weights never change.
 
 # %%
 cat, dog = lens.classes
-cats = images.only(cat).sample(lesson.pick(fast=8, cpu=32, gpu=64), seed=lesson.seed)
-fooled = nl.fool(lens, cats.rgb(), dog, learning_rate=1e-3, steps=lesson.pick(fast=20, cpu=100, gpu=100))
+cats = images.only(cat).sample(lesson.pick(fast=10, cpu=32, gpu=64), seed=lesson.seed)
+cats = cats[lens.logits(cats.rgb()).argmax(1).cpu() == 0]
+fooled = nl.fool(lens, cats.rgb(), dog, learning_rate=1e-3, steps=steps)
 fooled
 
 # %%
-gain = (fooled.after - fooled.before).where(~fooled.was_target, -1)
-row = gain.argmax(keepdim=True)
+row = (fooled.after - fooled.before).argmax(keepdim=True)
 nl.figures.overview(lens, fooled.start[row], fooled.end[row], f"{cats.source}, lr 1e-3, {fooled.steps} steps")
 
 # %% [markdown]

@@ -8,7 +8,7 @@ from neurolens import statistics
 from neurolens.claims.ledger import Check, Claim, Verdict
 from neurolens.lens import Lens
 from neurolens.studies.data import Images
-from neurolens.units import ClassUnit, Objective
+from neurolens.units import Objective, logit
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.attribution import difference_map, grad_cam
 from neurolens.visualization.evidence import effective_area, occlusion
@@ -61,7 +61,7 @@ def evidence_pair(
         f"{min(climbs, len(images))}, lr {learning_rate:g}, {steps} steps; fp32"
     )
     x, measured = images.rgb(), {}
-    pairs = (_areas(lens, x, ClassUnit("logit", name), climbs, steps, learning_rate, progress) for lens in (near, far))
+    pairs = (_areas(lens, x, logit(name), climbs, steps, learning_rate, progress) for lens in (near, far))
     for kind, a, b in zip(KINDS, *pairs, strict=True):
         both = torch.isfinite(a) & torch.isfinite(b)  # an image may have no evidence for the class at all
         measured[f"{kind}, far pair minus near pair"] = statistics.mean((b - a)[both])
@@ -70,11 +70,15 @@ def evidence_pair(
 
 
 def _areas(
-    lens: Lens, x: Tensor, unit: ClassUnit, climbs: int, steps: int, learning_rate: float, progress: bool
+    lens: Lens, x: Tensor, target: Objective, climbs: int, steps: int, learning_rate: float, progress: bool
 ) -> list[Float[Tensor, " n"]]:
-    target = Objective(((1, unit),))
     cams = torch.cat([grad_cam(lens, batch, target).values.cpu() for batch in x.split(100)])
     drops = occlusion(lens, x, target, progress=progress).values
-    ends = [Ascent(lens, target, batch, learning_rate, steps).run().images.cpu() for batch in x[:climbs].split(64)]
+    ends = []
+    for batch in x[:climbs].split(64):
+        climb = Ascent(lens, target, batch, learning_rate, steps)
+        for _ in climb:
+            pass
+        ends.append(climb.images.cpu())
     change = difference_map(x[:climbs], torch.cat(ends))
     return [effective_area(maps) for maps in (cams, drops, change)]

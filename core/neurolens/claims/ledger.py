@@ -1,5 +1,6 @@
 """The ledger: what the paper claims, the rule fixed beforehand, our number and the verdict."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -12,20 +13,14 @@ Outcome = Literal["reproduced", "partly", "not reproduced", "not testable"]
 
 @dataclass(frozen=True)
 class Check:
-    """One part of a rule: it holds if the quantity's whole interval lies within [at_least, at_most].
-
-    With `reaches`, it holds as soon as the interval's upper end gets there.
-    """
+    """One part of a rule: it holds if the quantity's whole interval lies within [at_least, at_most]."""
 
     quantity: str
     at_least: float = -float("inf")
     at_most: float = float("inf")
-    reaches: float = -float("inf")
 
     def __str__(self) -> str:
         parts = []
-        if self.reaches > -float("inf"):
-            parts.append(f"reaches {self.reaches:g}")
         if self.at_least > -float("inf"):
             parts.append(f"≥ {self.at_least:g}")
         if self.at_most < float("inf"):
@@ -33,8 +28,7 @@ class Check:
         return f"{self.quantity} {' and '.join(parts)}"
 
     def holds(self, estimate: Estimate) -> bool:
-        within = self.at_least <= estimate.low and estimate.high <= self.at_most
-        return within and estimate.high >= self.reaches
+        return self.at_least <= estimate.low and estimate.high <= self.at_most
 
 
 @dataclass(frozen=True)
@@ -48,6 +42,7 @@ class Claim:
         checks: The rule: reproduced if all hold, partly if some do.
         differs: What is different in our set-up.
         notebook: Where it is tested.
+        over: What the intervals range over; whatever else may differ is held fixed.
     """
 
     id: str
@@ -56,6 +51,7 @@ class Claim:
     checks: tuple[Check, ...]
     differs: str
     notebook: str
+    over: str = "the images, of one network"
 
     @property
     def rule(self) -> str:
@@ -63,9 +59,9 @@ class Claim:
         return "the 95% interval of " + "; of ".join(str(check) for check in self.checks)
 
     def judge(self, setting: str, measured: Mapping[str, Estimate]) -> "Verdict":
-        """Hold the measured quantities against the rule."""
+        """Hold the measured quantities against the rule; not testable where one of them could not be measured."""
         held = [check.holds(measured[check.quantity]) for check in self.checks]
-        unknown = all(measured[check.quantity].n == 0 for check in self.checks)
+        unknown = any(math.isnan(measured[check.quantity].value) for check in self.checks)
         outcome: Outcome = "reproduced" if all(held) else "partly" if any(held) else "not reproduced"
         return Verdict(self, dict(measured), "not testable" if unknown else outcome, setting)
 
@@ -100,7 +96,7 @@ class Verdict:
             {
                 "Claim": f"{self.claim.id} (§{self.claim.section}): {self.claim.statement}",
                 "Reproduced if": self.claim.rule,
-                "Ours (95% interval)": ours,
+                f"Ours (95% interval over {self.claim.over})": ours,
                 "Verdict": self.outcome,
                 "Set-up": f"{self.setting}. {self.claim.differs}",
             }

@@ -30,6 +30,7 @@ SEMANTICS_DEPTH = Claim(
     "By eye in the paper, on a few filters; here all channels of the first and the last stage, by what happens to "
     "their values without colour, with patches in another order, and on gratings.",
     "03_middle_layers",
+    over="the channels, of one network",
 )
 HISTOGRAM_DEPTH = Claim(
     "histogram-depth",
@@ -45,6 +46,7 @@ HISTOGRAM_DEPTH = Claim(
     "The paper shows four histograms, of channels below and of neurons above; here medians over all channels of the "
     "first and the last stage, like with like.",
     "03_middle_layers",
+    over="the channels, of one network",
 )
 
 

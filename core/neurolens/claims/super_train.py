@@ -14,7 +14,7 @@ from neurolens.claims.ledger import Check, Claim, Verdict
 from neurolens.lens import Lens
 from neurolens.studies.data import Images, gaussian_noise
 from neurolens.studies.training import Recipe, accuracy, fine_tune, train
-from neurolens.units import ClassUnit, Objective
+from neurolens.units import logit
 from neurolens.visualization.ascent import Ascent
 
 SUPER_TRAIN = Claim(
@@ -27,6 +27,7 @@ SUPER_TRAIN = Claim(
     ),
     "The paper states neither numbers of images nor accuracies; the small networks and budgets are ours.",
     "04_super_images",
+    over="seeds",
 )
 
 
@@ -72,11 +73,13 @@ def super_set(lens: Lens, like: Images, per_class: int, *, steps: int, learning_
     """
     labels = torch.arange(len(lens.classes)).repeat_interleave(per_class)
     noise = gaussian_noise(like, len(labels), seed).rgb()
-    units = [Objective(((1, ClassUnit("logit", name)),)) for name in lens.classes]
+    units = [logit(name) for name in lens.classes]
     ends = []
     for rows in torch.arange(len(labels)).split(64):
         climb = Ascent(lens, [units[labels[i]] for i in rows], noise[rows], learning_rate, steps)
-        ends.append((climb.run().images.cpu() * 255).round().byte())
+        for _ in climb:
+            pass
+        ends.append((climb.images.cpu() * 255).round().byte())
     source = f"super images of {lens.name}, lr {learning_rate:g}, {steps} steps, seed {seed}"
     return Images(torch.cat(ends), labels, lens.classes, "super", source)
 
@@ -109,7 +112,7 @@ def super_training(
         progress: Show a progress bar.
     """
     found: dict[str, dict[int, list[float]]] = {kind: {k: [] for k in counts} for kind in ("super", "real")}
-    tuned: dict[str, list[float]] = {"before": [accuracy(lens.network, test)], "super": [], "real": []}
+    tuned: dict[str, list[float]] = {"before": [_accuracy(lens, test)], "super": [], "real": []}
     layers = [lens.stages[-1], [name for name in lens.layers if len(lens.layers[name]) == 1][-1]]
     with tqdm(total=seeds * (2 * len(counts) + 1), desc="super-train", disable=not progress, leave=False) as bar:
         for seed in range(seeds):
@@ -126,6 +129,10 @@ def super_training(
         f"{len(lens.classes)} classes, {seeds} seeds, tested on {len(test)} {test.split} images of {test.source}"
     )
     return SuperTraining(tuple(counts), found, tuned, 1 / len(lens.classes), setting)
+
+
+def _accuracy(lens: Lens, test: Images) -> float:
+    return (lens.logits(test.rgb()).argmax(1).cpu() == test.labels).double().mean().item()
 
 
 def _few(images: Images, k: int, seed: int) -> Images:

@@ -30,11 +30,6 @@ class Picture(Figure):
         return file.getvalue()
 
 
-def logit_of(lens: Lens, name: str) -> str:
-    """Return the address of a class's logit, also where the classes have no names."""
-    return f"logit:{lens.classes.index(name)}" if name not in lens.classes else f'logit:"{name}"'
-
-
 def evidence_title(name: str, maps: HeatMap, row: int) -> str:
     """Return what to write above a map: "evidence for dog", or that there is none."""
     return f"{'no ' if maps.all_negative[row] else ''}evidence for {name}"

@@ -13,13 +13,13 @@ from neurolens.figures.base import (
     Picture,
     array,
     evidence_title,
-    logit_of,
     overlay,
     prediction,
     show,
 )
 from neurolens.lens import Lens
 from neurolens.studies.data import Images
+from neurolens.units import logit
 from neurolens.visualization.attribution import grad_cam
 from neurolens.visualization.fooling import Fooling, background_complexity
 
@@ -62,7 +62,7 @@ def overview(
         name, probability = prediction(lens, probabilities[row])
         show(axes[row, 0], image, f"({letter}) {name} {probability:.0%}")
     for column, name in enumerate(lens.classes[:2], start=1):
-        evidence = grad_cam(lens, pair, logit_of(lens, name))
+        evidence = grad_cam(lens, pair, logit(name))
         maps = evidence.resized(lens.size).cpu()
         for row in range(2):
             overlay(axes[row, column], pair[row], maps[row], f"(c) {evidence_title(name, evidence, row)}")
@@ -90,7 +90,7 @@ def fooling_rows(lens: Lens, fooling: Fooling, rows: Sequence[int], data: str) -
     rows = list(rows)
     caption = (
         f"{lens.name}, {data}, {fooling.target} logit climbed, lr {fooling.learning_rate:g}, "
-        f"{fooling.steps} steps, fp32"
+        f"{fooling.steps} steps, {fooling.precision}"
     )
     picture = Picture(8, 1.75 * len(rows) + 0.5, caption)
     axes = picture.subplots(len(rows), 5, squeeze=False)
@@ -102,7 +102,7 @@ def fooling_rows(lens: Lens, fooling: Fooling, rows: Sequence[int], data: str) -
     for column, pictures in ((2, fooling.start[rows]), (3, fooling.end[rows])):
         for cell, image in zip(axes[:, column], pictures, strict=True):
             name, _ = prediction(lens, lens.probabilities(image[None])[0])
-            evidence = grad_cam(lens, image[None], logit_of(lens, name))
+            evidence = grad_cam(lens, image[None], logit(name))
             overlay(cell, image, evidence.resized(lens.size)[0].cpu(), evidence_title(name, evidence, 0))
     for cell, change in zip(axes[:, 4], difference, strict=True):
         heat = cell.imshow(array(change), cmap=DIFFERENCE, vmin=0, vmax=difference.max().item())
@@ -115,7 +115,7 @@ def fooling_rows(lens: Lens, fooling: Fooling, rows: Sequence[int], data: str) -
 
 def messiness(lens: Lens, fooling: Fooling, data: str) -> Picture:
     """Plot robustness against background complexity, fooled and resisting images told apart (§2.1)."""
-    caption = f"{lens.name}, {data}, lr {fooling.learning_rate:g}, {fooling.steps} steps, fp32"
+    caption = f"{lens.name}, {data}, lr {fooling.learning_rate:g}, {fooling.steps} steps, {fooling.precision}"
     picture = Picture(8, 3.6, caption)
     ax = picture.subplots()
     complexity = background_complexity(fooling.start)

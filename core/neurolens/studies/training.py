@@ -170,8 +170,9 @@ def fine_tune(
         ValueError: If the network has no such module.
     """
     known = dict(network.named_modules())
-    if missing := [name for name in layers if name not in known] or not layers:
-        raise ValueError(f"`layers` (={list(layers)}) must be modules of the network; {missing} are not")
+    if not layers or not {*layers} <= known.keys():
+        some = ", ".join([*known][1:9])
+        raise ValueError(f"`layers` (={list(layers)}) must be modules of the network, such as {some}")
     tuned = copy.deepcopy(network).eval().requires_grad_(False)
     chosen = [p for name in layers for p in tuned.get_submodule(name).requires_grad_().parameters()]
     optimizer = torch.optim.SGD(chosen, lr=learning_rate, momentum=0.9, nesterov=True)

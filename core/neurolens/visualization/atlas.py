@@ -111,8 +111,10 @@ def build_atlas(
         for some in rest:
             starts = start.expand(len(some), -1, -1, -1)
             climb = Ascent(lens, some, starts, learning_rate, steps, optimizer=torch.optim.Adam, precision=precision)
-            images = (climb.run().best_images.cpu() * 255).round().byte()
-            final = Ascent(lens, some, images.float() / 255, steps=0).run()
+            for _ in climb:  # not `run`, which an interrupt ends early: a half-climbed image is no optimum
+                pass
+            images = (climb.best_images.cpu() * 255).round().byte()
+            (final,) = Ascent(lens, some, images.float() / 255, steps=0)
             scores = torch.cat([found.scores, final.scores.cpu()])
             found = replace(found, images=torch.cat([found.images, images]), scores=scores)
             bar.update(len(some))
@@ -132,11 +134,9 @@ def open_atlas(study: Study, network: str, *, progress: bool = True, **recipe: A
     """
     lens = study.lens(network)
     fingerprint = lens.fingerprint
-    shipped = SHIPPED / study.name / f"{network}.atlas.npz"
-    if shipped.exists() and not recipe:
-        found = Atlas.load(shipped)
-        if found.about["network"] == fingerprint:
-            return found
+    shipped = None if recipe else _stored(SHIPPED / study.name / f"{network}.atlas.npz")
+    if shipped is not None and shipped.about["network"] == fingerprint:
+        return shipped
     key = hashlib.sha256(json.dumps([fingerprint, recipe]).encode()).hexdigest()[:16]
     file = cache_folder() / "atlases" / f"{study.name}-{network}-{key}.npz"
     return build_atlas(lens, checkpoint=file, progress=progress, **recipe)
@@ -144,14 +144,21 @@ def open_atlas(study: Study, network: str, *, progress: bool = True, **recipe: A
 
 def _earlier(checkpoint: Path, empty: Atlas) -> Atlas:
     """Return what a checkpoint has of this atlas; one that is damaged or of another atlas is made anew."""
-    try:
-        found = Atlas.load(checkpoint)
-    except FileNotFoundError:
-        return empty
-    except ValueError as error:
-        warnings.warn(f"{error}; climbing again", stacklevel=3)
+    found = _stored(checkpoint)
+    if found is None:
         return empty
     if (found.about, found.units) != (empty.about, empty.units):
         warnings.warn(f"the atlas {checkpoint} is of another network or recipe; climbing again", stacklevel=3)
         return empty
     return found
+
+
+def _stored(file: Path) -> Atlas | None:
+    """Return the atlas in a file, or None, with a warning, where it is damaged."""
+    try:
+        return Atlas.load(file)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        warnings.warn(f"{error}; climbing again", stacklevel=3)
+        return None

@@ -122,5 +122,7 @@ def super_images(
     objective = lens[target]
     scaled = [rate * objective for rate in learning_rates for _ in start]
     climb = Ascent(lens, scaled, start.repeat(len(learning_rates), 1, 1, 1), 1.0, steps, precision=precision)
-    end = climb.run(progress=progress).images.cpu().view(len(learning_rates), *start.shape)
+    for _ in tqdm(climb, "super images", steps + 1, disable=not progress, leave=False):
+        pass
+    end = climb.images.cpu().view(len(learning_rates), *start.shape)
     return SuperImages(str(objective), tuple(learning_rates), steps, start, end)

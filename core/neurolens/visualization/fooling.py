@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from neurolens.lens import Lens, Precision
-from neurolens.units import ClassUnit, Objective
+from neurolens.units import ClassUnit, logit
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.attribution import difference_map
 
@@ -33,6 +33,7 @@ class Fooling:
         was_target: Predicted as `target` already before: these cannot be fooled.
         flip_step: First step at which `target` is predicted; -1 if never.
         robustness: See the function `robustness`.
+        precision: Of the climb.
     """
 
     target: str
@@ -45,6 +46,7 @@ class Fooling:
     was_target: Bool[Tensor, " n"]
     flip_step: Int64[Tensor, " n"]
     robustness: Float[Tensor, " n"]
+    precision: str = "fp32"
 
     @property
     def flipped(self) -> Bool[Tensor, " n"]:
@@ -94,8 +96,10 @@ def fool(
     Raises:
         ValueError: If `target` is not a class of the network, or an argument does not suit `Ascent`.
     """
-    unit = ClassUnit("logit", target)
-    objective, index = lens[Objective(((1, unit),))], unit.index(lens.classes)
+    if not isinstance(images, Tensor):
+        raise ValueError(f"`images` (={images!r}) must be a tensor; `Images.rgb()` gives one")
+    images = images.cpu()
+    objective, index = lens[logit(target)], ClassUnit("logit", target).index(lens.classes)
     ends, first, last, flips = [], [], [], []
     with tqdm(total=len(images) * (steps + 1), desc="fooling", disable=not progress, leave=False) as bar:
         for batch in images.split(batch_size):
@@ -122,6 +126,7 @@ def fool(
         before.argmax(1) == index,
         torch.cat(flips),
         robustness(images, end, learning_rate, steps),
+        lens.usable(precision),
     )
 
 
@@ -133,8 +138,7 @@ def robustness(
     The paper asks for a definition "using terms of difference, learning rate and optimization epochs". Plain
     gradient ascent covers the distance D = η·T·|g| with |g| the mean gradient norm on its way, and gains
     |g|²·η·T in the objective; so η·T / D = 1/|g| = D / gain. It is a property of image and network: on a
-    straight climb neither the learning rate nor the number of steps changes it. Times the gap between two
-    logits it estimates the distance at which the image flips.
+    straight climb neither the learning rate nor the number of steps changes it.
 
     Args:
         start: Images before a plain (SGD) ascent.
@@ -145,15 +149,20 @@ def robustness(
     Returns:
         Pixel-value distance (Euclidean over all pixels and channels) per unit of logit; larger is more robust,
         `inf` where nothing moved.
+
+    Raises:
+        ValueError: If `learning_rate` or `steps` is not positive, or the batches differ in shape.
     """
     if learning_rate <= 0 or steps <= 0:
         raise ValueError(f"`learning_rate` (={learning_rate}) and `steps` (={steps}) must be positive")
+    if start.shape != end.shape:
+        raise ValueError(f"`end` (={tuple(end.shape)}) must have the shape of `start` (={tuple(start.shape)})")
     return learning_rate * steps / (end - start).flatten(1).norm(dim=1)
 
 
 def edges(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Return the Sobel gradient magnitude of the luminance, in luminance per pixel."""
-    luminance = (images * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1).numpy()
+    luminance = (images.cpu() * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1).numpy()
     # not ndimage.sobel, which would smooth across the images of the batch as well
     slopes = (
         ndimage.correlate1d(ndimage.correlate1d(luminance, SLOPE, axis, mode="nearest"), SMOOTH, across, mode="nearest")
@@ -176,6 +185,8 @@ def background_complexity(
         Luminance change per pixel, averaged over the background; `nan` where an image has none.
     """
     n, _, h, w = images.shape
+    if min(h, w) < 6 or not images.is_floating_point():
+        raise ValueError(f"`images` (={tuple(images.shape)}, {images.dtype}) must be floats in [0, 1], 6×6 or larger")
     if background is None:
         background = torch.ones(n, h, w, dtype=torch.bool)
         background[:, h // 6 : h - h // 6, w // 6 : w - w // 6] = False

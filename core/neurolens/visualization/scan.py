@@ -187,7 +187,7 @@ def scan(
         batch_size: Images in a forward pass.
         precision: See `Lens.outputs`.
         checkpoint: Where to keep what is done: written now and then and on an interrupt or an error, and the next
-            call with the same network, data and precision goes on from there.
+            call with the same network, data, part and precision goes on from there.
         progress: Show a progress bar.
 
     Raises:
@@ -210,7 +210,7 @@ def scan(
     about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": lens.usable(precision)}
     sizes = {name: lens.layers[name][0] for name in layers}
     sizes |= {name + NEURONS: math.prod(lens.layers[name]) for name in neurons}
-    found = _empty(sizes, images.classes, about)
+    found = _empty(sizes, images.classes, {**about, "part": f"{indices.start}:{indices.stop}"})
     if checkpoint is not None:
         found = _earlier(checkpoint, found)
     batches = range(indices.start + len(found), indices.stop, batch_size)
@@ -225,21 +225,30 @@ def scan(
     finally:
         if checkpoint is not None and batches:
             found.save(checkpoint)
-    return found
+    return replace(found, about=about)
 
 
 def open_scan(study: Study, network: str, *, precision: Precision = "fp32", progress: bool = True) -> Scan:
     """Return the scan of a study's network over its test images: shipped, or made once and kept in the cache."""
     lens, images = study.lens(network), study.images(network, "test")
-    fingerprints = f"{lens.fingerprint}{images.fingerprint}{precision}"
-    shipped = SHIPPED / study.name / f"{network}.scan.npz"
-    if shipped.exists():
-        found = Scan.load(shipped)
-        if "".join(found.about.values()) == fingerprints:
-            return found
-    key = hashlib.sha256(fingerprints.encode()).hexdigest()[:16]
+    about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": lens.usable(precision)}
+    shipped = _stored(SHIPPED / study.name / f"{network}.scan.npz")
+    if shipped is not None and shipped.about == about:
+        return shipped
+    key = hashlib.sha256("".join(about.values()).encode()).hexdigest()[:16]
     file = cache_folder() / "scans" / f"{study.name}-{network}-{key}.npz"
     return scan(lens, images, precision=precision, checkpoint=file, progress=progress)
+
+
+def _stored(file: Path) -> Scan | None:
+    """Return the scan in a file, or None, with a warning, where it is damaged."""
+    try:
+        return Scan.load(file)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        warnings.warn(f"{error}; scanning again", stacklevel=3)
+        return None
 
 
 def _after(found: Scan, lens: Lens, batch: Images, first: int) -> Scan:
@@ -262,12 +271,8 @@ def _empty(sizes: dict[str, int], classes: tuple[str, ...], about: dict[str, str
 
 def _earlier(checkpoint: Path, empty: Scan) -> Scan:
     """Return what a checkpoint has of this scan; one that is damaged or of another scan is made anew."""
-    try:
-        found = Scan.load(checkpoint)
-    except FileNotFoundError:
-        return empty
-    except ValueError as error:
-        warnings.warn(f"{error}; scanning again", stacklevel=3)
+    found = _stored(checkpoint)
+    if found is None:
         return empty
     if (found.about, [*found.units]) != (empty.about, [*empty.units]):
         warnings.warn(f"the scan {checkpoint} is of another network or of other data; scanning again", stacklevel=3)

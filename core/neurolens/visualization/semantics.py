@@ -1,5 +1,6 @@
 """What kind of thing a unit answers to: colour, shape, spatial frequency, one class or many (§2.3)."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -88,11 +89,16 @@ def preferred_frequency(
 def top_class_entropy(scan: Scan, labels: Tensor, name: str) -> Float[Tensor, " d"]:
     """Return the entropy, in bits, of the classes among each unit's top images: 0 if all are of one class.
 
+    NaN where the last of them is no more active than the least active image: such "top images" are those of a dead
+    or hardly ever active unit, in the order of the data.
+
     Args:
         scan: Of the images.
         labels: Of all the images scanned.
         name: A layer of `scan.units`.
     """
-    shown = labels[scan.units[name].top.images]
+    part = scan.units[name]
+    shown = labels[part.top.images]
     counts = torch.stack([(shown == k).sum(0) for k in range(len(scan.classes))]).double()
-    return torch.special.entr(counts / counts.sum(0)).sum(0).float() / torch.log(torch.tensor(2.0))
+    entropy = torch.special.entr(counts / counts.sum(0)).sum(0).float() / math.log(2)
+    return torch.where(part.top.values[-1] > part.bottom.values[0], entropy, torch.nan)
