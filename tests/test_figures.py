@@ -54,7 +54,7 @@ def test_contact_sheet_has_a_row_for_each_class():
     images = nl.Images(pixels, torch.arange(12) % 3, ("a", "b", "c"), "test", "noise")
     picture = nl.figures.contact_sheet(images, columns=4)
     drawn(picture)
-    assert [ax.get_ylabel() for ax in picture.axes] == ["a", "b", "c"]
+    assert [ax.get_yticklabels()[0].get_text() for ax in picture.axes] == ["a", "b", "c"]
 
 
 def test_super_grid_names_starts_rates_and_what_is_seen(lens, images):
@@ -97,7 +97,7 @@ def test_atlas_rows_and_depth(lens, noise):
     atlas = nl.build_atlas(lens, steps=0, progress=False)
     picture = nl.figures.atlas_rows(lens, atlas, columns=4)
     drawn(picture)
-    assert [ax.get_ylabel() for ax in picture.axes] == list(lens.stages)
+    assert [ax.get_yticklabels()[0].get_text() for ax in picture.axes] == list(lens.stages)
     values = {layer: torch.arange(9.0) + place for place, layer in enumerate(lens.stages)}
     values[lens.stages[0]][0] = torch.nan  # a dead unit does not count
     picture = nl.figures.by_depth(lens, {"a measure": values}, "some noise")

@@ -26,6 +26,7 @@ class Picture(Figure):
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
+        self.draw_without_rendering()  # a second pass of the layout knows how wide the labels are
         self.savefig(file, format="png")
         return file.getvalue()
 
@@ -57,6 +58,13 @@ def show(ax: Axes, image: Float[Tensor, "c h w"], title: str = "") -> None:
     ax.set_title(title, fontsize=8)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
+
+
+def name_row(ax: Axes, name: str) -> None:
+    """Write a name to the left of an image, where the layout makes room for it."""
+    top, bottom = ax.get_ylim()
+    ax.set_yticks([(top + bottom) / 2], [name], fontsize=8)
+    ax.tick_params(axis="y", length=0)
 
 
 def overlay(ax: Axes, image: Float[Tensor, "c h w"], heat: Float[Tensor, "h w"], title: str) -> None:

@@ -13,6 +13,7 @@ from neurolens.figures.base import (
     Picture,
     array,
     evidence_title,
+    name_row,
     overlay,
     prediction,
     show,
@@ -32,7 +33,7 @@ def contact_sheet(images: Images, columns: int = 16, seed: int = 0) -> Picture:
     for ax, row in zip(axes, rows, strict=True):
         drawn = row.sample(min(columns, len(row)), seed).rgb()
         show(ax, torch.cat(list(drawn), dim=2))
-        ax.set_ylabel(row.classes[0], rotation=0, ha="right", va="center", fontsize=8)
+        name_row(ax, row.classes[0])
     return picture
 
 

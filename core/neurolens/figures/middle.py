@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from neurolens.figures.base import BLUE, CORAL, Picture, array, show
+from neurolens.figures.base import BLUE, CORAL, Picture, array, name_row, show
 from neurolens.lens import Lens
 from neurolens.studies.data import Images
 from neurolens.units import LayerUnit
@@ -63,7 +63,7 @@ def atlas_rows(lens: Lens, atlas: Atlas, columns: int = 16) -> Picture:
         shown = [str(LayerUnit(layer, i)) for i in range(min(columns, lens.layers[layer][0]))]
         optima = atlas.images[[atlas.places[unit] for unit in shown]].float() / 255
         show(ax, make_grid(optima, columns, padding=1, pad_value=1))
-        ax.set_ylabel(layer, rotation=0, ha="right", va="center", fontsize=8)
+        name_row(ax, layer)
     return picture
 
 
