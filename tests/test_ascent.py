@@ -163,3 +163,24 @@ def test_bad_input_is_refused_before_any_work(lens, images, changes, message, mo
     monkeypatch.setattr(lens, "_run", lambda *a: pytest.fail("worked before checking"))
     with pytest.raises(ValueError, match=message):
         nl.Ascent(lens, **arguments)
+
+
+@pytest.mark.parametrize("at", [1, 4])
+def test_an_interrupt_in_the_middle_of_a_step_costs_no_step_and_adds_none(network, images, monkeypatch, at):
+    lens = nl.Lens(network, ("cat", "dog", "fox"))
+    whole = nl.Ascent(lens, "logit:dog", images, 1.0, 6).run()
+    ascent, real, passes = nl.Ascent(lens, "logit:dog", images, 1.0, 6), nl.Lens.outputs, []
+
+    def interrupted(*args, **kwargs):
+        passes.append(1)
+        if len(passes) == at:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(nl.Lens, "outputs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in ascent:
+            pass
+    assert [step.index for step in ascent] == list(range(at - 1, 7))
+    torch.testing.assert_close(ascent.images, whole.images)
+    torch.testing.assert_close(ascent.history, whole.history)

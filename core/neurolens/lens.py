@@ -1,17 +1,16 @@
 """Look into a trained classifier without touching it."""
 
-import copy
 import hashlib
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neurolens.twin import FarEnough, Recorder, Request, make_twin
 from neurolens.units import Objective, parse
 
 Precision = Literal["fp32", "bf16"]
@@ -61,6 +60,7 @@ class Lens:
         self._twins: dict[str, tuple[list, nn.Module]] = {}
         self._lock = threading.Lock()
         self._calls: dict[str, int] = {}
+        self._overwritten: set[str] = set()
         self.layers = self._probe()
         logits = self.layers.pop(OUTPUT)
         if len(logits) != 1 or (classes and len(classes) != logits[0]):
@@ -95,8 +95,10 @@ class Lens:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the weights and buffers as they are now: equal networks, equal fingerprints."""
+        """Hash of the weights as they are now, and of what else decides the logits: equal lenses, equal ones."""
         digest = hashlib.sha256()
+        moments = [moment.tolist() for moment in self._moments or ()]
+        digest.update(f"{type(self.network).__name__} {tuple(self.size)} {moments} {self.classes}".encode())
         for name, tensor in self.network.state_dict().items():
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
@@ -109,6 +111,7 @@ class Lens:
         *,
         leaf: str | None = None,
         precision: Precision = "fp32",
+        leaky: float = 0.0,
     ) -> dict[str, Float[Tensor, "n ..."]]:
         """Return these layers' outputs, computed no further than the last of them.
 
@@ -119,12 +122,14 @@ class Lens:
             layers: Names from `self.layers`; `"output"` for the logits.
             leaf: A layer to differentiate by: its output is cut from what made it and asks for gradients.
             precision: `"bf16"` runs on weights stored in bf16 where the device computes in it, about 0.4% off.
+            leaky: Share of the gradient, in [0, 1], that passes back through an `nn.ReLU` whose input is not
+                positive, so that a dead unit can be woken. The outputs stay what they are, bit for bit.
 
         Returns:
             For each layer its output in fp32. A layer that is used several times gives its last output.
 
         Raises:
-            ValueError: If a layer is unknown, or the images have the wrong type or shape.
+            ValueError: If a layer is unknown, the images have the wrong type or shape, or nothing can leak.
         """
         wanted = {*layers} | ({leaf} if leaf else set())
         unknown = wanted - self.layers.keys() - {OUTPUT}
@@ -135,7 +140,7 @@ class Lens:
                 f"`images` (={tuple(images.shape)}, {images.dtype}) must be RGB in [0, 1] of shape (n, c, h, w), "
                 "float; `Images.rgb()` gives that"
             )
-        return self._run(images.to(self.device), wanted, leaf, self.usable(precision))
+        return self._run(images.to(self.device), wanted, leaf, self.usable(precision), self.usable_leak(leaky))
 
     def usable(self, precision: Precision) -> Precision:
         """Return `precision`, or fp32 with a warning where the device has no bf16.
@@ -150,6 +155,18 @@ class Lens:
             return "fp32"
         return precision
 
+    def usable_leak(self, leaky: float) -> float:
+        """Return `leaky`.
+
+        Raises:
+            ValueError: If it is not in [0, 1], or the network calls functions where it would have to have modules.
+        """
+        if not 0 <= leaky <= 1:
+            raise ValueError(f"`leaky` (={leaky}) must lie in [0, 1], the share of the gradient that passes")
+        if leaky and not any(type(module) is nn.ReLU for module in self.network.modules()):
+            raise ValueError(f"`leaky` (={leaky}) acts on nn.ReLU modules, and {self.name} has none; leave it at 0")
+        return float(leaky)
+
     def logits(self, images: Float[Tensor, "n c h w"], *, batch_size: int = 250) -> Float[Tensor, "n k"]:
         """Return the logits of any number of images, a batch at a time, without gradients."""
         with torch.no_grad():
@@ -159,19 +176,21 @@ class Lens:
         """Return softmax(logits)."""
         return self.logits(images).softmax(1)
 
-    def _run(self, images: Tensor, wanted: set[str], leaf: str | None, precision: Precision) -> dict[str, Tensor]:
+    def _run(
+        self, images: Tensor, wanted: set[str], leaf: str | None, precision: Precision, leaky: float
+    ) -> dict[str, Tensor]:
         twin = self._twin(precision)
         if self._moments is not None:
             mean, std = (moment.to(images).view(-1, 1, 1) for moment in self._moments)
             images = (images - mean) / std
         left = {name: self._calls[name] for name in wanted - {OUTPUT}}
-        request = _Request(left, leaf, may_stop=OUTPUT not in wanted)
+        request = Request(left, leaf, self._overwritten, may_stop=OUTPUT not in wanted, leaky=leaky)
         self._request.current = request
         try:
             logits = twin(images.to(next(twin.parameters()).dtype))
             if OUTPUT in wanted:
                 request.found[OUTPUT] = logits
-        except _FarEnough:
+        except FarEnough:
             pass
         finally:
             self._request.current = None
@@ -183,34 +202,8 @@ class Lens:
         state = [(t.data_ptr(), t.device, t._version if precision == "bf16" else 0) for t in tensors]
         with self._lock:
             if precision not in self._twins or self._twins[precision][0] != state:
-                self._twins[precision] = (state, self._make_twin(precision))
+                self._twins[precision] = (state, make_twin(self.network, self._request, bf16=precision == "bf16"))
             return self._twins[precision][1]
-
-    def _make_twin(self, precision: Precision) -> nn.Module:
-        shared: dict[int, object] = {
-            id(p): nn.Parameter(p.detach(), requires_grad=False) for p in self.network.parameters()
-        }
-        shared.update({id(b): b.detach() for b in self.network.buffers()})
-        try:
-            twin = copy.deepcopy(self.network, shared).eval()
-        except RuntimeError as error:
-            raise ValueError(
-                f"`network` (={type(self.network).__name__}) holds tensors that are part of a graph ({error}); "
-                "detach them first"
-            ) from error
-        if precision == "bf16":
-            twin = twin.to(torch.bfloat16)
-        for name, module in twin.named_modules():
-            if name:
-                module.register_forward_hook(self._hook(name))
-        return twin
-
-    def _hook(self, name: str) -> Callable[[nn.Module, object, Tensor], Tensor]:
-        def hand_over(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-            request = getattr(self._request, "current", None)  # each thread has its own
-            return output if request is None else request.receive(name, output)
-
-        return hand_over
 
     def _probe(self) -> dict[str, tuple[int, ...]]:
         """Run one empty image and note the shape of every layer, in order, and how often each is called."""
@@ -218,7 +211,7 @@ class Lens:
             colours = next(p for p in self.network.parameters() if p.ndim == 4).shape[1]
         except StopIteration:
             raise ValueError(f"`network` (={type(self.network).__name__}) has no convolution to look into") from None
-        recorder = _Recorder()
+        recorder = Recorder()
         twin = self._twin("fp32")
         self._request.current = recorder
         try:
@@ -228,45 +221,8 @@ class Lens:
             raise ValueError(f"`size` (={self.size}) does not suit {self.name}: {error}") from error
         finally:
             self._request.current = None
-        self._calls = recorder.calls
+        self._calls, self._overwritten = recorder.calls, recorder.overwritten()
         return {**recorder.shapes, OUTPUT: tuple(logits.shape[1:])}
-
-
-class _FarEnough(Exception):  # noqa: N818 - it ends a forward pass, it is no error
-    """Ends a forward pass as soon as everything asked for is there."""
-
-
-@dataclass
-class _Request:
-    """One forward pass's wishes: how many more calls each wanted layer is due."""
-
-    left: dict[str, int]
-    leaf: str | None
-    may_stop: bool
-    found: dict[str, Tensor] = field(default_factory=dict)
-
-    def receive(self, name: str, output: Tensor) -> Tensor:
-        if name not in self.left:
-            return output
-        self.left[name] -= 1
-        if name == self.leaf and not self.left[name]:
-            output = output.detach().requires_grad_()
-        self.found[name] = output
-        if self.may_stop and not any(self.left.values()):
-            raise _FarEnough
-        return output
-
-
-@dataclass
-class _Recorder:
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    calls: dict[str, int] = field(default_factory=dict)
-
-    def receive(self, name: str, output: Tensor) -> Tensor:
-        if isinstance(output, Tensor) and output.ndim in (2, 4):
-            self.shapes[name] = tuple(output.shape[1:])
-            self.calls[name] = self.calls.get(name, 0) + 1
-        return output
 
 
 def best_device() -> str:
@@ -280,4 +236,5 @@ def has_fast_bf16(device: torch.device) -> bool:
     """Whether bf16 arithmetic is built into the device, so that it saves time."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    # private, and younger than the oldest torch we take
+    return device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()

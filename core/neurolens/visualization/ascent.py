@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from neurolens.lens import OUTPUT, Lens, Precision
 from neurolens.units import Objective
+from neurolens.visualization.priors import Jitter, Prior
 
 OptimizerMaker = Callable[..., torch.optim.Optimizer]
 
@@ -21,18 +22,20 @@ class Step:
     Attributes:
         index: 0 for the start itself.
         images: RGB.
-        scores: The objective of each image.
+        scores: The objective Φ of each image.
+        penalties: Σ λ·R of each image; scores - penalties is what is climbed. 0 without priors.
         logits: Of each image, where the objective needed the whole network; None where it stopped earlier.
     """
 
     index: int
     images: Float[Tensor, "n c h w"]
     scores: Float[Tensor, " n"]
+    penalties: Float[Tensor, " n"]
     logits: Float[Tensor, "n k"] | None
 
 
 class Ascent:
-    """x* = argmax Φ(x) by gradient ascent on the pixels, the weights fixed (Eq. 1), as a stream of steps.
+    """x* = argmax Φ(x) - Σ λ·R(x) by gradient ascent on the pixels, the weights fixed (Eq. 1, 2), as a stream.
 
     `for step in ascent` yields the start as step 0 and then each image after an update. To pause, stop asking;
     to go on, iterate again. `learning_rate` and `steps` may be changed at any time and hold from the next step.
@@ -43,15 +46,21 @@ class Ascent:
         start: Where to start, RGB in [0, 1]. Each image climbs on its own.
         learning_rate: Step along the gradient, on pixels in [0, 1].
         steps: How many updates (the paper's "epochs").
+        priors: What each λ·R(x) is, such as `TotalVariation(1e-2)`, or any function of images that returns a penalty
+            for each.
+        jitter: How far the gradient (or the image) is moved at random at each step; not at all where none is given.
+        leaky: Share of the gradient that passes back through closed ReLUs, to wake a dead unit; see `Lens.outputs`.
+        seed: Of the jitter. Each step draws by the seed and its own number, so a pause changes nothing.
         optimizer: Called as `optimizer([pixels], lr=…, maximize=True)`; plain SGD where none is given.
         keep_range: Clip the pixels to [0, 1] after each update, so that the image stays an image.
         precision: `"bf16"` is faster where the device has it, and 0.4% off.
 
     Attributes:
         images: The images at the current step.
-        best_images: Each image at its highest score so far; kept through an interrupt or an error.
-        best_scores: Those scores.
-        history: The scores of all steps so far.
+        best_images: Each image where Φ - Σ λ·R was highest so far; kept through an interrupt or an error.
+        best_scores: Φ of these images.
+        history: Φ at all steps so far.
+        penalties: Σ λ·R at all steps so far.
 
     Raises:
         ValueError: If an argument cannot be used; before any work is done.
@@ -66,6 +75,10 @@ class Ascent:
         learning_rate: float = 1e-4,
         steps: int = 100,
         *,
+        priors: Sequence[Prior] = (),
+        jitter: Jitter | None = None,
+        leaky: float = 0.0,
+        seed: int = 0,
         optimizer: OptimizerMaker | None = None,
         keep_range: bool = True,
         precision: Precision = "fp32",
@@ -86,13 +99,19 @@ class Ascent:
         self.steps = steps
         self.keep_range = keep_range
         self.precision = lens.usable(precision)
+        self.priors = tuple(priors)
+        self.jitter = jitter
+        self.leaky = lens.usable_leak(leaky)
+        self.seed = seed
         self._pixels = start.detach().to(lens.device, torch.float32).clone().requires_grad_()
         make = optimizer or torch.optim.SGD
         self._optimizer = make([self._pixels], lr=learning_rate, maximize=True)
         self._layers = set().union(*(one.layers for one in self.objectives))
         self._scores: list[Tensor] = []
+        self._penalties: list[Tensor] = []
         self.best_images = self.images
         self.best_scores = torch.full((len(start),), -torch.inf, device=lens.device)
+        self._best_totals = self.best_scores
 
     @property
     def learning_rate(self) -> float:
@@ -138,6 +157,11 @@ class Ascent:
         """The objective of each image at every step so far, the start first."""
         return torch.stack(self._scores) if self._scores else torch.empty(0, len(self._pixels))
 
+    @property
+    def penalties(self) -> Float[Tensor, "steps n"]:
+        """Σ λ·R of each image at every step so far; `history - penalties` is what is climbed."""
+        return torch.stack(self._penalties) if self._penalties else torch.empty(0, len(self._pixels))
+
     def __repr__(self) -> str:
         what = str(self.objectives[0]) if len(self.objectives) == 1 else f"{len(self.objectives)} objectives"
         if not self._scores:
@@ -146,7 +170,7 @@ class Ascent:
         return f"Ascent({self.index} steps, {what} {first:.3g} → {last:.3g}, mean of {len(self._pixels)})"
 
     def __iter__(self) -> Iterator[Step]:
-        if not self._scores:
+        if self._pixels.grad is None:  # before the first step, or after an interrupt in the middle of one
             yield self._look()
         while self.index < self.steps:
             self._climb()
@@ -165,22 +189,40 @@ class Ascent:
 
     def _look(self) -> Step:
         """Score the current images, and leave their gradient ready for the next update."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + len(self._scores))
         with torch.enable_grad():
-            outputs = self.lens.outputs(self._pixels, self._layers, precision=self.precision)
+            seen = self._pixels
+            if self.jitter is not None and self.jitter.of == "image":
+                seen = self.jitter(self._pixels, generator)
+            outputs = self._outputs(seen)
             scores = self._score(outputs)
-            (self._pixels.grad,) = torch.autograd.grad(scores.sum(), self._pixels)
-        scores = scores.detach()
-        if not (torch.isfinite(scores).all() and torch.isfinite(self._pixels.grad).all()):
+            penalties = sum((prior(self._pixels) for prior in self.priors), start=torch.zeros_like(scores))
+            (gradient,) = torch.autograd.grad((scores - penalties).sum(), self._pixels)
+        with torch.no_grad():
+            if self.jitter is not None and self.jitter.of == "gradient":
+                gradient = self.jitter(gradient, generator)
+            if seen is not self._pixels:  # a step's scores are those of the image itself
+                outputs = self._outputs(self._pixels)
+                scores = self._score(outputs)
+        self._pixels.grad = gradient
+        scores, penalties = scores.detach(), penalties.detach()
+        totals = scores - penalties
+        if not (torch.isfinite(totals).all() and torch.isfinite(gradient).all()):
             raise FloatingPointError(
                 f"the objective or its gradient is no longer a number at step {self.index + 1} with "
                 f"`learning_rate` (={self.learning_rate:g}); lower it. `best_images` holds the best so far"
             )
-        better = scores > self.best_scores
+        better = totals > self._best_totals
+        self._best_totals = torch.where(better, totals, self._best_totals)
         self.best_scores = torch.where(better, scores, self.best_scores)
         self.best_images = torch.where(better[:, None, None, None], self._pixels.detach(), self.best_images)
         self._scores.append(scores)
+        self._penalties.append(penalties)
         logits = outputs.get(OUTPUT)
-        return Step(self.index, self.images, scores, None if logits is None else logits.detach())
+        return Step(self.index, self.images, scores, penalties, None if logits is None else logits.detach())
+
+    def _outputs(self, images: Float[Tensor, "n c h w"]) -> dict[str, Tensor]:
+        return self.lens.outputs(images, self._layers, precision=self.precision, leaky=self.leaky)
 
     def _score(self, outputs: dict[str, Tensor]) -> Float[Tensor, " n"]:
         classes = self.lens.classes
@@ -196,6 +238,7 @@ class Ascent:
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate
         self._optimizer.step()
+        self._pixels.grad = None
         if self.keep_range:
             with torch.no_grad():
                 self._pixels.clamp_(0, 1)
