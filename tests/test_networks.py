@@ -3,7 +3,7 @@
 import neurolens as nl
 import pytest
 import torch
-from neurolens.studies.networks import VGG16, ResNet18
+from neurolens.studies.networks import ARCHITECTURES, VGG16, ResNet18
 from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
@@ -53,3 +53,30 @@ def test_normalisation_is_inside(make, images):
     plain.load_state_dict({k: v for k, v in network.state_dict().items() if "normalise" not in k}, strict=False)
     by_hand = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
     torch.testing.assert_close(network(images), plain(by_hand))
+
+
+@pytest.mark.parametrize(("downsample", "pool"), [("max", nn.MaxPool2d), ("average", nn.AvgPool2d)])
+def test_pooled_variants_pool_where_the_other_strides(network, images, downsample, pool):
+    pooled = ARCHITECTURES[f"resnet18-{downsample}"](3, 4).eval()
+    assert pooled.state_dict().keys() == network.state_dict().keys()
+    assert {m.stride for m in pooled.modules() if isinstance(m, nn.Conv2d)} == {(1, 1)}
+    assert sum(isinstance(m, pool) for m in pooled.modules()) == 3
+    assert nl.Lens(pooled).layers["layer4"] == (32, 4, 4)
+    x, halved = images, pool(2)
+    for stage in (lambda x: pooled.stem(pooled.normalise(x)), pooled.layer1, pooled.layer2, pooled.layer3):
+        x = stage(x)
+    block = pooled.layer4[0]
+    x = halved(x)
+    residual = block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(x)))))
+    expected = pooled.layer4[1](torch.relu(residual + block.shortcut(x)))
+    torch.testing.assert_close(nl.Lens(pooled).outputs(images, ["layer4"])["layer4"], expected)
+
+
+def test_default_has_no_pooling_and_no_new_layers(network):
+    assert not [m for m in network.modules() if isinstance(m, nn.MaxPool2d | nn.AvgPool2d)]
+    assert not [name for name in nl.Lens(network).layers if "down" in name]
+
+
+def test_unknown_downsampling_is_named():
+    with pytest.raises(ValueError, match=r"`downsample` \(='min'\) must be one of stride, max, average"):
+        ResNet18(2, downsample="min")

@@ -1,6 +1,8 @@
 """The paper's two architectures in their CIFAR form, with the normalisation inside and the width as an argument."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -8,6 +10,9 @@ from torch import Tensor, nn
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
+
+Downsample = Literal["stride", "max", "average"]
+POOLING: dict[str, Callable[[int], nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 
 class Normalise(nn.Module):
@@ -26,10 +31,16 @@ class Normalise(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """relu(F(x) + shortcut(x)) with F two 3×3 convolutions (He et al. 2016, Fig. 2)."""
+    """relu(F(x) + shortcut(x)) with F two 3×3 convolutions (He et al. 2016, Fig. 2).
 
-    def __init__(self, inputs: int, outputs: int, stride: int):
+    With `downsample` other than `"stride"`, x is pooled first and nothing strides.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, downsample: Downsample = "stride"):
         super().__init__()
+        self.down: nn.Module | None = None
+        if stride != 1 and downsample != "stride":
+            self.down, stride = POOLING[downsample](stride), 1
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.relu1 = nn.ReLU()
@@ -41,6 +52,7 @@ class BasicBlock(nn.Module):
         self.relu2 = nn.ReLU()
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+        x = x if self.down is None else self.down(x)
         residual = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
         return self.relu2(residual + self.shortcut(x))
 
@@ -53,6 +65,8 @@ class ResNet18(nn.Module):
         width: Channels of `layer1`; `layer4` has eight times as many. The paper's is 64.
         mean: Per-channel mean of the training images, in [0, 1].
         std: Their per-channel standard deviation.
+        downsample: How `layer2` to `layer4` halve the image: by convolutions of stride 2 (He et al.), or by 2×2 max or
+            average pooling before them, for comparison (§2.4).
     """
 
     def __init__(
@@ -61,20 +75,23 @@ class ResNet18(nn.Module):
         width: int = 64,
         mean: Sequence[float] = CIFAR10_MEAN,
         std: Sequence[float] = CIFAR10_STD,
+        downsample: Downsample = "stride",
     ):
         super().__init__()
+        if downsample not in ("stride", *POOLING):
+            raise ValueError(f"`downsample` (={downsample!r}) must be one of stride, {', '.join(POOLING)}")
         self.normalise = Normalise(mean, std)
         self.stem = nn.Sequential(nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
-        self.layer1 = self._stage(width, width, stride=1)
-        self.layer2 = self._stage(width, 2 * width, stride=2)
-        self.layer3 = self._stage(2 * width, 4 * width, stride=2)
-        self.layer4 = self._stage(4 * width, 8 * width, stride=2)
+        self.layer1 = self._stage(width, width, 1, downsample)
+        self.layer2 = self._stage(width, 2 * width, 2, downsample)
+        self.layer3 = self._stage(2 * width, 4 * width, 2, downsample)
+        self.layer4 = self._stage(4 * width, 8 * width, 2, downsample)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(8 * width, classes)
 
     @staticmethod
-    def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-        return nn.Sequential(BasicBlock(inputs, outputs, stride), BasicBlock(outputs, outputs, 1))
+    def _stage(inputs: int, outputs: int, stride: int, downsample: Downsample) -> nn.Sequential:
+        return nn.Sequential(BasicBlock(inputs, outputs, stride, downsample), BasicBlock(outputs, outputs, 1))
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         x = self.stem(self.normalise(images))
@@ -124,4 +141,9 @@ class VGG16(nn.Module):
         return self.head(self.pool(self.layer5(self.layer4(x))).flatten(1))
 
 
-ARCHITECTURES: dict[str, type[ResNet18] | type[VGG16]] = {"resnet18": ResNet18, "vgg16": VGG16}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "resnet18": ResNet18,
+    "resnet18-max": partial(ResNet18, downsample="max"),
+    "resnet18-average": partial(ResNet18, downsample="average"),
+    "vgg16": VGG16,
+}
