@@ -123,7 +123,7 @@ def super_training(
                 for k in counts:
                     found[kind][k].append(_learn(_few(pool, k, seed), test, width, updates, seed))
                     bar.update()
-                tuned[kind].append(accuracy(fine_tune(lens.network, pool, layers, seed=seed), test))
+                tuned[kind].append(accuracy(fine_tune(lens.network, pool, layers, steps=updates, seed=seed), test))
     setting = (
         f"{lens.name}; networks of width {width} trained for {updates} steps on up to {counts[-1]} images of each of "
         f"{len(lens.classes)} classes, {seeds} seeds, tested on {len(test)} {test.split} images of {test.source}"
