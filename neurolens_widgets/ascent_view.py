@@ -1,6 +1,6 @@
 """What `AscentStudio` looks like: its controls, pictures and read-outs, and nothing that computes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,12 @@ from neurolens_widgets.canvas import (
     EVIDENCE_COLOURS,
     RGBA,
     Pixels,
-    TileStrip,
+    Tiles,
     enlargement,
     legend,
     paint,
 )
+from neurolens_widgets.parts import box, button, close_all, field
 from neurolens_widgets.readouts import (
     NOW_COLOUR,
     START_COLOUR,
@@ -64,14 +65,15 @@ class AscentView:
     def _start(self, count: int) -> widgets.Widget:
         studio = self.studio
         self._start_name = text("", "nl-start-name")
-        self._reshuffle = _button("Reshuffle", "random", "Draw other thumbnails", studio.reshuffle, "nl-reshuffle")
-        before = _button("", "chevron-left", "Previous start", lambda: self._move(-1), "nl-previous")
-        after = _button("", "chevron-right", "Next start", lambda: self._move(1), "nl-next")
+        self._reshuffle = button("Reshuffle", "random", "Draw other thumbnails", studio.reshuffle, "nl-reshuffle")
+        before = button("", "chevron-left", "Previous start", lambda: self._move(-1), "nl-previous")
+        after = button("", "chevron-right", "Next start", lambda: self._move(1), "nl-next")
         head = widgets.HBox([text("<h4>Start</h4>"), before, self._start_name, after, self._reshuffle])
         head.add_class("nl-row")
         # the noise is the last tile, and -1 its index, as Python counts
-        self.strip = TileStrip(studio.lens.size, count + 1, self._choose, leave=self._leave)
-        return _box([head, self.strip], "nl-start")
+        tiles = Tiles(studio.lens.size, self._choose, columns=count + 1, leave=self._leave)
+        self.strip = tiles.add_class("nl-strip")
+        return box([head, self.strip], "nl-start")
 
     def _choose(self, place: int) -> None:
         self.studio.start_index = -1 if place == len(self.strip.buttons) - 1 else place
@@ -101,22 +103,22 @@ class AscentView:
         traitlets.link((studio, "steps"), (steps, "value"))
         traitlets.dlink((studio, "objective"), (classes, "value"), lambda text: text if text in logits.values() else "")
         classes.observe(lambda change: change["new"] and studio.set_trait("objective", change["new"]), "value")
-        self._run = _button("Run", "play", "Run from the start", studio.run, "nl-run")
+        self._run = button("Run", "play", "Run from the start", studio.run, "nl-run")
         self._run.button_style = "primary"
-        self._pause = _button("Pause", "pause", "Pause; Run goes on", studio.pause, "nl-pause")
-        self._stop = _button("Stop", "stop", "Stop within one step", studio.stop, "nl-stop")
-        reset = _button("Reset", "undo", "Back to the start", studio.reset, "nl-reset")
+        self._pause = button("Pause", "pause", "Pause; Run goes on", studio.pause, "nl-pause")
+        self._stop = button("Stop", "stop", "Stop within one step", studio.stop, "nl-stop")
+        reset = button("Reset", "undo", "Back to the start", studio.reset, "nl-reset")
         buttons = widgets.HBox([self._run, self._pause, self._stop, reset])
         buttons.add_class("nl-buttons")
         fields = [
-            _field("Objective to climb", self._address, "nl-objective"),
-            _field("or a class", classes, "nl-class"),
-            _field("Learning rate", rate, "nl-learning-rate"),
-            _field("Steps", steps, "nl-steps"),
+            field("Objective to climb", self._address, "nl-objective"),
+            field("or a class", classes, "nl-class"),
+            field("Learning rate", rate, "nl-learning-rate"),
+            field("Steps", steps, "nl-steps"),
         ]
         row = widgets.HBox(fields)
         row.add_class("nl-fields")
-        return _box([row, buttons], "nl-settings")
+        return box([row, buttons], "nl-settings")
 
     def _stage(self) -> widgets.Widget:
         height, width = self.studio.lens.size
@@ -126,17 +128,17 @@ class AscentView:
             canvas = Pixels(height, width, large if name in ("start", "now") else small, leave=self._leave)
             self.canvases.append(canvas.add_class(f"nl-canvas-{name}"))
             self._captions.append(text("", "nl-caption", f"nl-caption-{name}"))
-            figures.append(_box([canvas, self._captions[-1]], "nl-figure"))
+            figures.append(box([canvas, self._captions[-1]], "nl-figure"))
         self.chart = ObjectiveChart()
         self._chart_head, self._bars = text(""), text("", "nl-bars")
         keys = swatches(start=START_COLOUR, now=NOW_COLOUR)
         pair, maps = widgets.HBox(figures[:2]), widgets.HBox(figures[2:])
-        chart = _box([self._chart_head, self.chart.figure], "nl-panel", "nl-panel-chart")
-        bars = _box([text(f"<h4>Prediction {keys}</h4>"), self._bars], "nl-panel", "nl-panel-bars")
+        chart = box([self._chart_head, self.chart.figure], "nl-panel", "nl-panel-chart")
+        bars = box([text(f"<h4>Prediction {keys}</h4>"), self._bars], "nl-panel", "nl-panel-bars")
         rows = [widgets.HBox([pair, maps]), widgets.HBox([chart, bars])]
         for row in (pair, maps, *rows):
             row.add_class("nl-wrap")
-        return _box(rows, "nl-stage")
+        return box(rows, "nl-stage")
 
     def show_thumbnails(self, images: Sequence[ArrayLike]) -> None:
         self.strip.show(images, [self.studio.start_name(place) for place in range(len(images) - 1)] + ["noise"])
@@ -200,31 +202,4 @@ class AscentView:
 
     def close(self) -> None:
         """Close every widget there is in the browser."""
-        rest: list[widgets.Widget] = list(self.parts)
-        while rest:
-            widget = rest.pop()
-            for name in ("children", "marks", "axes"):
-                rest.extend(getattr(widget, name, ()))
-            widget.close()
-
-
-def _box(parts: list[widgets.Widget], *css: str) -> widgets.VBox:
-    box = widgets.VBox(parts)
-    for name in css:
-        box.add_class(name)
-    return box
-
-
-def _button(label: str, icon: str, tip: str, press: Callable[[], object], css: str) -> widgets.Button:
-    button = widgets.Button(description=label, icon=icon, tooltip=tip, layout=widgets.Layout(width="auto"))
-    button.on_click(lambda _: press())
-    button.add_class(css)
-    return button
-
-
-def _field(label: str, control: widgets.Widget, css: str) -> widgets.Widget:
-    """Return the control with its label; the style sheet sets it above."""
-    control.description = label
-    control.layout.width = "auto"
-    control.add_class(css)
-    return control.add_class("nl-field")
+        close_all(self.parts)

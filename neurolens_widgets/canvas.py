@@ -136,52 +136,128 @@ def paint(*canvases: Pixels) -> None:
             manager._caching = held
 
 
-class TileStrip(widgets.Box):
-    """Images in a row, one of them selected.
+def framed(pixels: ArrayLike, box: Sequence[int], colour: tuple[int, int, int] = (255, 149, 0)) -> RGBA:
+    """Return the image with a line inside the border of the box (top, left, bottom, right; the last two exclusive)."""
+    image = rgba(pixels).copy()
+    line = max(1, round(image.shape[0] / 64))
+    top, left, bottom, right = box
+    inside = image[top:bottom, left:right]
+    for side in (inside[:line], inside[-line:], inside[:, :line], inside[:, -line:]):
+        side[..., :3] = colour
+    return image
 
-    The pixels are one canvas; over each tile lies a button, so that the pointer, the screen reader and the page's
-    scrolling meet ordinary HTML.
+
+class Tiles(widgets.Box):
+    """Images in rows, one of them selected.
+
+    The pixels are one canvas; over each tile lies a button, so that the pointer and the page's scrolling meet
+    ordinary HTML. After a click on a tile the canvas hears keys: arrows, Home and End select, Tab leaves. Until then
+    it is inert, no stop of the Tab key: it would hold whoever comes by until the kernel answers.
 
     Args:
         size: Height and width of an image in pixels.
-        count: How many tiles.
-        select: Called with the tile's place when it is clicked.
-        side: Width of a tile in CSS pixels, at most.
+        select: Called with the tile's place when it is clicked; None makes pictures only.
+        side: Longer side of a tile in CSS pixels, at most; see `arrange`.
+        columns: How many tiles there are in a row.
+        gap: Between tiles, in CSS pixels, about.
         leave: See `Pixels`.
     """
 
     def __init__(
         self,
         size: tuple[int, int],
-        count: int,
-        select: Callable[[int], None],
+        select: Callable[[int], None] | None,
         *,
         side: int = 64,
+        columns: int = 1,
+        gap: int = 4,
         leave: Callable[[bool], None] = lambda back: None,
     ):
-        self._scale = enlargement(max(size), side)
-        height, width = (max(1, round(length * min(self._scale, 1))) for length in size)
-        scale = max(self._scale, 1)
-        self._gap = max(1, round(4 / scale))
-        self.canvas = Pixels(height, count * (width + self._gap) - self._gap, scale, leave=leave)
-        tile = widgets.Layout(width=f"{round(width * scale)}px", height="auto")
-        self.buttons = [widgets.Button(layout=tile, tabbable=False) for _ in range(count)]
-        for place, button in enumerate(self.buttons):
-            button.add_class("nl-tile")
-            button.on_click(lambda _, place=place: select(place))
-        row = widgets.HBox(self.buttons, layout=widgets.Layout(grid_gap=f"{round(self._gap * scale)}px"))
-        super().__init__([self.canvas, row])
-        self.add_class("nl-strip")
+        self.size, self._select, self._css_gap = size, select, gap
+        self._leave = leave
+        self.canvas = Pixels(*size, leave=self._left)
+        self.canvas.layout = widgets.Layout(width="100%", height="auto")
+        self.canvas.on_key_down(self._key)
+        self.buttons: list[widgets.Button] = []
+        self._row = widgets.GridBox([])
+        self._shared = {"layout": widgets.Layout(width="auto", height="auto"), "style": widgets.ButtonStyle()}
+        self._marked: widgets.Button | None = None
+        super().__init__([self.canvas, self._row])
+        self.add_class("nl-tiles")
+        self.arrange(side, columns)
 
-    def show(self, images: Sequence[ArrayLike], names: Sequence[str]) -> None:
+    def arrange(self, side: int, columns: int) -> None:
+        """Set the size of the tiles and how many go in a row; holds from the next images."""
+        scale = enlargement(max(self.size), side)
+        self._scale = scale if scale >= 2 else side / max(self.size)
+        self._gap = max(1, round(self._css_gap / max(self._scale, 1)))
+        self.columns = columns
+
+    def show(self, images: Sequence[ArrayLike], names: Sequence[str] = ()) -> None:
         """Draw these images; the names are what a screen reader and the pointer's tip say."""
-        tiles = [shrunk(image, self._scale) for image in images]
-        gap = np.zeros((tiles[0].shape[0], self._gap, 4), np.uint8)
-        self.canvas.show(np.hstack([part for tile in tiles for part in (tile, gap)][:-1]))
-        for button, name in zip(self.buttons, names, strict=True):
+        paint(self.hold(images))
+        for button, name in zip(self.buttons, names, strict=False):
             button.tooltip = name
 
-    def mark(self, selected: int) -> None:
-        """Put the frame round this tile."""
-        for place, button in enumerate(self.buttons):
-            (button.add_class if place == selected else button.remove_class)("nl-selected")
+    def hold(self, images: Sequence[ArrayLike]) -> Pixels:
+        """Take these images, and return the canvas, to be painted."""
+        tiles, rows = [shrunk(image, self._scale) for image in images], -(-len(images) // self.columns)
+        (height, width), gap, scale = tiles[0].shape[:2], self._gap, max(self._scale, 1)
+        pixels = np.zeros((rows * (height + gap) - gap, self.columns * (width + gap) - gap, 4), np.uint8)
+        for place, tile in enumerate(tiles):
+            top, left = (place // self.columns) * (height + gap), place % self.columns * (width + gap)
+            pixels[top : top + height, left : left + width] = tile
+        self.canvas.pixels, (high, wide) = pixels, pixels.shape[:2]
+        if (self.canvas.height, self.canvas.width) != (high, wide):
+            with self.canvas.hold_sync():
+                self.canvas.height, self.canvas.width = high, wide
+            crisp = scale == round(scale)
+            self.canvas.add_class("nl-pixels" if crisp else "nl-photo")
+            self.canvas.remove_class("nl-photo" if crisp else "nl-pixels")
+            self.layout.width = f"{round(wide * scale)}px"
+            with self._row.layout.hold_sync():
+                self._row.layout.grid_template_columns = f"repeat({self.columns}, minmax(0, 1fr))"
+                self._row.layout.grid_template_rows = f"repeat({rows}, minmax(0, 1fr))"
+                self._row.layout.grid_gap = f"{100 * gap / high:.4f}% {100 * gap / wide:.4f}%"
+        if self._select is not None and len(self._row.children) != len(tiles):
+            self._grow(len(tiles))
+            self._row.children = self.buttons[: len(tiles)]
+        return self.canvas
+
+    def mark(self, selected: int | None) -> None:
+        """Put the frame round this tile, or round none."""
+        if self._marked is not None:
+            self._marked.remove_class("nl-selected")
+        self._marked = None if selected is None else self.buttons[selected]
+        if self._marked is not None:
+            self._marked.add_class("nl-selected")
+
+    @property
+    def marked(self) -> int | None:
+        """The place of the tile with the frame."""
+        return None if self._marked is None else self.buttons.index(self._marked)
+
+    def _grow(self, count: int) -> None:
+        for place in range(len(self.buttons), count):
+            button = widgets.Button(tabbable=False, **self._shared)
+            button.add_class("nl-tile")
+            button.on_click(lambda _, place=place: self._choose(place))
+            self.buttons.append(button)
+
+    def _choose(self, place: int) -> None:
+        if self._select is not None:
+            self._select(place)
+            self.canvas.add_class("nl-awake").focus()
+
+    def _left(self, back: bool) -> None:
+        self.canvas.remove_class("nl-awake")
+        self._leave(back)
+
+    def _key(self, key: str, *_: object) -> None:
+        count, place = len(self._row.children), self.marked
+        if place is None or not count:
+            return
+        steps = {"ArrowLeft": -1, "ArrowRight": 1, "ArrowUp": -self.columns, "ArrowDown": self.columns}
+        target = {"Home": 0, "End": count - 1}.get(key, place + steps.get(key, 0))
+        if 0 <= target < count and target != place:
+            self._choose(target)

@@ -64,6 +64,16 @@ def probability_bars(classes: Sequence[str], before: NDArray[np.float64], now: N
     return f'<div class="nl-rows">{"".join(rows)}</div>'
 
 
+def class_bars(classes: Sequence[str], means: NDArray[np.float64]) -> str:
+    """Return a bar for each class's mean, the largest in colour; of many classes the largest means."""
+    largest, rows = float(np.abs(means).max()) or 1.0, []
+    for k in sorted(np.argsort(-means, kind="stable")[:MOST_BARS]):
+        colour = NOW_COLOUR if means[k] == means.max() > 0 else START_COLOUR
+        bar = f'<i style="width:{100 * max(0.0, means[k] / largest):.1f}%;background:{colour}"></i>'
+        rows.append(f"<div><b>{escape(classes[k])}</b><span>{bar}</span><em>{means[k]:.3g}</em></div>")
+    return f'<div class="nl-rows">{"".join(rows)}</div>'
+
+
 def swatches(**colours: str) -> str:
     """Return a legend: a swatch of each colour with its name."""
     pieces = (f'<span class="nl-key"><i style="background:{c}"></i>{name}</span>' for name, c in colours.items())
@@ -88,15 +98,7 @@ class ObjectiveChart:
         self._flip = bqplot.Lines(x=[0], y=[0], scales=scales, colors=[FLIP_COLOUR], line_style="dashed", visible=False)
         self._across = bqplot.Axis(scale=self._x, grid_lines="none")
         self._up = bqplot.Axis(scale=self._y, side="left", tick_format="~g")
-        self.figure = bqplot.Figure(
-            marks=[self._line, self._flip],
-            axes=[self._across, self._up],
-            fig_margin={"top": 8, "bottom": 24, "left": 44, "right": 12},
-            layout=widgets.Layout(width="100%", height="180px", min_width="0"),
-        )
-        if self.figure.has_trait("display_toolbar"):  # bqplot 0.12 has none
-            self.figure.display_toolbar = False
-        self.figure.add_class("nl-chart")
+        self.figure = _figure([self._line, self._flip], [self._across, self._up])
 
     def show(self, history: Sequence[float], steps: int, flipped_at: int | None) -> None:
         """Draw the scores of steps 0, 1, …; `steps` is how many there will be."""
@@ -116,6 +118,53 @@ class ObjectiveChart:
             self._line.x, self._line.y = x, y[x]
             self._flip.x = np.full(2, float(flipped_at or 0))
             self._flip.y = np.array([low - margin, high + margin])
+
+
+class HistogramChart:
+    """How many images gave a unit which value, on a logarithmic scale, and a mark at its optimum's score."""
+
+    def __init__(self) -> None:
+        self._x, self._y = bqplot.LinearScale(min=0, max=1), bqplot.LinearScale(min=0, max=1)
+        scales = {"x": self._x, "y": self._y}
+        self._area = bqplot.Lines(
+            x=[0], y=[0], scales=scales, colors=[NOW_COLOUR], stroke_width=1, interpolation="step-after"
+        )
+        self._area.fill, self._area.fill_opacities = "bottom", [0.35]
+        self._mark = bqplot.Lines(x=[0], y=[0], scales=scales, colors=[FLIP_COLOUR], stroke_width=2.5, visible=False)
+        self._across = bqplot.Axis(scale=self._x, grid_lines="none", tick_format="~g")
+        self._up = bqplot.Axis(scale=self._y, side="left", grid_lines="none")
+        self.figure = _figure([self._area, self._mark], [self._across, self._up])
+
+    def show(self, edges: NDArray[np.float64], counts: NDArray[np.int64], score: float | None) -> None:
+        """Draw counts between the edges; a score beyond what can be drawn to scale is marked at the border."""
+        filled = np.flatnonzero(counts)
+        low, high = float(edges[filled[0]]), float(edges[filled[-1] + 1])
+        room = high - low
+        end = high + 0.05 * room if score is None else min(max(high, score), high + 2 * room) + 0.05 * room
+        start = low if score is None else min(low, max(score, low - room))
+        decades = range(int(np.log10(counts.max())) + 1)
+        heights = np.log10(counts + 1.0)
+        with self._x.hold_sync(), self._y.hold_sync(), self._area.hold_sync(), self._mark.hold_sync():
+            self._x.min, self._x.max, self._y.max = start, end, float(heights.max()) * 1.05
+            self._across.tick_values = _ticks(start, end, 6)
+            self._up.tick_values = np.array([np.log10(10**k + 1) for k in decades])
+            self._up.tick_labels = {f"{np.log10(10**k + 1)}": f"{10**k}" for k in decades}
+            self._area.x, self._area.y = edges, np.append(heights, 0)
+            self._mark.visible = score is not None
+            self._mark.x = np.full(2, np.clip(score or 0.0, start, end))
+            self._mark.y = np.array([0, float(heights.max()) * 1.05])
+
+
+def _figure(marks: list[bqplot.Mark], axes: list[bqplot.Axis]) -> bqplot.Figure:
+    figure = bqplot.Figure(
+        marks=marks,
+        axes=axes,
+        fig_margin={"top": 8, "bottom": 24, "left": 44, "right": 12},
+        layout=widgets.Layout(width="100%", height="180px", min_width="0"),
+    )
+    if figure.has_trait("display_toolbar"):  # bqplot 0.12 has none
+        figure.display_toolbar = False
+    return figure.add_class("nl-chart")
 
 
 def _ticks(low: float, high: float, count: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from tiny import part
 
-from neurolens_widgets.canvas import Pixels, TileStrip, enlargement, heat, legend, paint, rgba, shrunk
+from neurolens_widgets.canvas import Pixels, Tiles, enlargement, heat, legend, paint, rgba, shrunk
 
 manager = ipycanvas.canvas._CANVAS_MANAGER
 SWITCH = ipycanvas.canvas.COMMANDS["switchCanvas"]
@@ -118,7 +118,7 @@ def test_enlargement_is_whole_where_it_can_be():
 
 def test_strip_draws_the_images_and_its_buttons_select(sent):
     chosen = []
-    strip = TileStrip((8, 8), 3, chosen.append, side=16)
+    strip = Tiles((8, 8), chosen.append, side=16, columns=3)
     tiles = [noise(8, 8, 3, seed=seed) for seed in range(3)]
     strip.show(tiles, ["cat", "dog", "noise"])
     (picture,) = sent[-1][1]

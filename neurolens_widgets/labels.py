@@ -1,0 +1,131 @@
+"""What people say a unit stands for: kept in a file beside the notebook, at once, and never lost."""
+
+import csv
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from neurolens.cache import written_whole
+
+KINDS = ("object", "part", "scene", "texture", "material", "colour")  # the six semantic types of §2.3
+STALE_SECONDS = 10  # whoever holds the file for longer than this has died
+
+_saving = threading.RLock()
+
+
+class Labels:
+    """Labels of one network's units, in a JSON file that several networks, widgets and notebooks may share.
+
+    Each change is written at once, into what the file holds by then. A file that cannot be read as labels is set
+    aside under another name. What cannot be written is kept, and written with the next change.
+
+    Args:
+        file: Where; relative to the kernel's folder, which is the notebook's.
+        network: Names the network in the file.
+
+    Attributes:
+        message: What went wrong with the file, or nothing.
+    """
+
+    def __init__(self, file: str | Path, network: str):
+        self.file, self.network = Path(file).absolute(), network
+        self.message = ""
+        self._unwritten: dict[str, dict[str, str] | None] = {}
+        self._seen: tuple[int, int] | None = None
+        self._kept: dict[str, dict[str, str]] = {}
+
+    def __repr__(self) -> str:
+        return f"Labels({len(self.units())} of {self.network} in {self.file.name})"
+
+    def __getitem__(self, address: str) -> tuple[str, str]:
+        """Return kind and note of a unit, both empty where it has no label."""
+        label = self.units().get(address, {})
+        return label.get("kind", ""), label.get("note", "")
+
+    def __setitem__(self, address: str, label: tuple[str, str]) -> None:
+        kind, note = label
+        if kind not in ("", *KINDS):
+            raise ValueError(f"`kind` (={kind!r}) must be one of {', '.join(KINDS)}, or nothing")
+        when = time.strftime("%Y-%m-%dT%H:%M:%S")
+        self._unwritten[address] = {"kind": kind, "note": note, "when": when} if kind or note else None
+        self._write()
+
+    def units(self) -> dict[str, dict[str, str]]:
+        """Return the labels by address: what the file holds now, and what could not be written."""
+        with _saving:
+            try:
+                about = self.file.stat()
+                now = (about.st_mtime_ns, about.st_size)
+                if now != self._seen:
+                    self._kept, self._seen = self._read().get(self.network, {}), now
+            except OSError:
+                pass  # none yet, or out of reach: what is known stays
+            found: dict[str, Any] = {**self._kept, **self._unwritten}
+        return {address: label for address, label in found.items() if label}
+
+    def export(self, file: str | Path | None = None) -> Path:
+        """Write the labels as a CSV table, beside their file unless told where; return its path."""
+        path = Path(file) if file else self.file.with_suffix(".csv")
+        with written_whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as target:
+            table = csv.writer(target)
+            table.writerow(["network", "unit", "kind", "note", "when"])
+            for address, label in sorted(self.units().items()):
+                table.writerow([self.network, address, *(label.get(name, "") for name in ("kind", "note", "when"))])
+        return path
+
+    def _read(self) -> dict[str, dict[str, dict[str, str]]]:
+        try:
+            found = json.loads(self.file.read_text("utf-8"))
+            if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+                raise ValueError("it does not hold labels")
+            return found
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            aside = self.file.with_name(f"{self.file.stem}.broken-{time.time_ns()}.json")
+            os.replace(self.file, aside)
+            self.message = f"{self.file.name} was damaged ({error}); it is now {aside.name}, and a new one is begun."
+            return {}
+
+    def _write(self) -> None:
+        self.message = ""
+        with _saving:
+            try:
+                with _alone(self.file):
+                    everything = self._read()
+                    mine = everything.setdefault(self.network, {})
+                    for address, label in self._unwritten.items():
+                        mine.pop(address, None)
+                        if label:
+                            mine[address] = label
+                    with written_whole(self.file) as draft:
+                        draft.write_text(json.dumps(everything, indent=1, ensure_ascii=False), "utf-8")
+                self._kept, self._unwritten, self._seen = mine, {}, None
+            except OSError as error:
+                self.message = f"{self.file} cannot be written ({error}); the labels are kept until the kernel ends."
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Keep other processes from changing the file meanwhile."""
+    lock = file.with_name(f".{file.name}.lock")
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+            break
+        except FileExistsError:
+            try:
+                if time.time() - lock.stat().st_mtime > STALE_SECONDS:
+                    lock.unlink(missing_ok=True)
+            except FileNotFoundError:
+                continue
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)

@@ -1,0 +1,64 @@
+"""The small parts that widgets are put together from."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import ipywidgets as widgets
+
+
+def box(parts: Sequence[widgets.Widget], *css: str, row: bool = False) -> widgets.Box:
+    """Return the parts in a column, or in a row."""
+    return with_classes((widgets.HBox if row else widgets.VBox)(parts), *css)
+
+
+def button(label: str, icon: str, tip: str, press: Callable[[], object], *css: str) -> widgets.Button:
+    """Return a button that calls `press`."""
+    made = widgets.Button(description=label, icon=icon, tooltip=tip, layout=widgets.Layout(width="auto"))
+    made.on_click(lambda _: press())
+    return with_classes(made, *css)
+
+
+def field(label: str, control: widgets.Widget, css: str) -> widgets.Widget:
+    """Return the control with its label; the style sheet sets it above."""
+    control.description = label
+    control.layout.width = "auto"
+    return with_classes(control, css, "nl-field")
+
+
+def with_classes(widget: widgets.Widget, *css: str) -> widgets.Widget:
+    """Return the widget with these classes."""
+    for name in css:
+        widget.add_class(name)
+    return widget
+
+
+def close_all(parts: Iterable[widgets.Widget]) -> None:
+    """Close every widget there is in the browser, parts of parts included."""
+    rest = list(parts)
+    while rest:
+        widget = rest.pop()
+        for name in ("children", "marks", "axes"):
+            rest.extend(getattr(widget, name, ()))
+        widget.close()
+
+
+class Choices(widgets.HBox):
+    """Buttons, one of them in the accent colour: plain ones, where Colab breaks ipywidgets' own tabs.
+
+    Args:
+        labels: What is on each button, by the name that it stands for.
+        press: Called with that name.
+        css: Classes of the row; the buttons have the first with a suffix, `nl-kinds-one`.
+    """
+
+    def __init__(self, labels: Mapping[str, str], press: Callable[[str], object], *css: str):
+        self.buttons = {
+            name: button(label, "", name, lambda name=name: press(name), f"{css[0]}-one")
+            for name, label in labels.items()
+        }
+        super().__init__([*self.buttons.values()])
+        with_classes(self, *css)
+
+    def mark(self, chosen: str) -> None:
+        """Show this one as chosen; a name that is on no button shows none."""
+        for name, one in self.buttons.items():
+            one.button_style = "primary" if name == chosen else ""
