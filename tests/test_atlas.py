@@ -107,3 +107,17 @@ def test_a_study_has_one_atlas(monkeypatch):
     monkeypatch.setattr(atlas_module, "Ascent", None)  # whoever climbs again fails
     again = open_atlas(study, "near_pair", steps=1, units=["stem.C0"], progress=False)
     assert torch.equal(first.images, again.images)
+
+
+@pytest.mark.parametrize("network", ["near_pair", "far_pair", "all", "reseeded", "vgg16"])
+def test_the_planted_networks_ship_with_atlases_that_are_theirs(network, planted_cache, monkeypatch):
+    lens = planted_cache.lens(network)
+    with monkeypatch.context() as patch:
+        patch.setattr(atlas_module, "Ascent", None)  # whoever climbs fails
+        shipped = open_atlas(planted_cache, network, progress=False)
+    assert len(shipped.images) == sum(lens.layers[layer][0] for layer in lens.stages)
+    layer = lens.stages[-1]
+    places = [place for unit, place in shipped.places.items() if unit.startswith(f"{layer}.")]
+    with torch.no_grad():
+        values = lens.outputs(shipped.images[places].float() / 255, [layer])[layer].mean((2, 3)).diagonal()
+    torch.testing.assert_close(shipped.scores[places], values, rtol=1e-4, atol=1e-4)

@@ -206,3 +206,18 @@ def test_a_study_is_scanned_once(monkeypatch):
     again = open_scan(study, "near_pair", progress=False)
     assert len(first) == len(again) == 30
     np.testing.assert_array_equal(again.units["layer4"].top.images, first.units["layer4"].top.images)
+
+
+@pytest.mark.parametrize("network", ["near_pair", "far_pair", "all", "reseeded", "vgg16"])
+def test_the_planted_networks_ship_with_scans_that_are_theirs(network, planted_cache, monkeypatch):
+    monkeypatch.setattr(scan_module, "_after", None)  # whoever scans fails
+    shipped = open_scan(planted_cache, network, progress=False)
+    images = planted_cache.images(network, "test")
+    lens = planted_cache.lens(network)
+    assert len(shipped) == len(images)
+    layer = lens.stages[-1]
+    with torch.no_grad():
+        values = lens.outputs(images.rgb(), [layer])[layer].mean((2, 3))
+    part = shipped.units[layer]
+    torch.testing.assert_close(part.top.values[0], values.amax(0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(part.moments.mean, values.double().mean(0), rtol=1e-4, atol=1e-5)
