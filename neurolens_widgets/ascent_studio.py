@@ -49,6 +49,7 @@ class AscentStudio(widgets.VBox):
             objective is a unit inside the network.
 
     Raises:
+        TypeError: If `lens` or `images` is something else.
         ValueError: If the images do not have the size that the network takes, or a value is out of range.
     """
 
@@ -72,6 +73,15 @@ class AscentStudio(widgets.VBox):
         seed: int = 0,
         notice: str = "",
     ):
+        if not isinstance(lens, nl.Lens):
+            raise TypeError(f"`lens` (a {type(lens).__name__}) must be an nl.Lens; nl.Lens(model, …) wraps a network")
+        if not isinstance(images, nl.Images):
+            raise TypeError(
+                f"`images` (a {type(images).__name__}) must be an nl.Images; nl.Images(pixels, labels, classes, "
+                "split, source) takes a uint8 tensor (n, 3, h, w)"
+            )
+        if count < 1 or count != int(count):
+            raise ValueError(f"`count` (={count}) must be a whole number of thumbnails, 1 or more")
         if tuple(images.size) != tuple(lens.size):
             raise ValueError(f"`images` (={images.size} pixels) must have the size that the lens has, {lens.size}")
         super().__init__()
@@ -80,9 +90,11 @@ class AscentStudio(widgets.VBox):
         self.history: list[float] = []
         self.flipped_at: int | None = None
         self.traceback = ""
+        self._at_work: nl.Ascent | None = None  # what the runner drains; after a reset not `ascent` any more
         self._failure: BaseException | None = None
-        self._count = min(count, len(images))
+        self._count = min(int(count), len(images))
         self._commands = threading.RLock()  # two clicks may be handled in two threads
+        self._showing = threading.RLock()  # a step that outlasts its reset must not be shown over the new start
         self._runner = Runner(self._show, self._ended)
         self._slow_clock = Throttle(SLOW_FPS)
         self.objective = objective or class_address(lens.classes[:2][-1])
@@ -131,19 +143,21 @@ class AscentStudio(widgets.VBox):
             blocking: Return when the work is over, and raise what ended it; for scripts and executed notebooks.
         """
         with self._commands:
-            self._runner.stop()
             try:
+                if not self._runner.stop():
+                    raise RuntimeError("the last step of the run before is still at work; wait, and run again")
                 if self.status != "paused" or self.ascent is None:
                     self.ascent = nl.Ascent(self.lens, self.objective, self._start, self.learning_rate, self.steps)
                     self.history, self.flipped_at = [], None
+                self._at_work = self.ascent
                 self._become("running")
                 if not blocking:
-                    self._runner.start(self._follow(self.ascent))
+                    self._runner.start(self._follow(self.ascent, self.history))
             except Exception as error:
                 self._fail(error)
         if blocking:
             if self.status == "running" and self.ascent is not None:
-                self._runner.start(self._follow(self.ascent), blocking=True)
+                self._runner.start(self._follow(self.ascent, self.history), blocking=True)
             if self._failure is not None:
                 raise self._failure
 
@@ -159,14 +173,14 @@ class AscentStudio(widgets.VBox):
         """Go back to the start."""
         with self._commands:
             self._runner.stop()
-            self.ascent, self.history, self.flipped_at = None, [], None
-            self._become("ready")
             try:
                 self._look_at_start()
             except Exception as error:
                 if not hasattr(self, "start_frame"):  # there is nothing to show it with
                     raise
                 self._fail(error)
+            else:
+                self._become("ready")
 
     def reshuffle(self, seed: int | None = None) -> None:
         """Draw other thumbnails and other noise, with the next seed or this one."""
@@ -183,7 +197,9 @@ class AscentStudio(widgets.VBox):
             return f"{self.objective} · start: {self.start_name(self.start_index)}, seen as {now}"
         flip = "" if self.flipped_at is None else f" — flipped at step {self.flipped_at}"
         score = f"{self.climbed} {self.history[-1]:.2f}"
-        return f"step {self.now_frame.step} of {self.steps} · {score} · now: {now}{flip}"
+        step = self.now_frame.step
+        of = f" of {self.steps}" if step <= self.steps else ""  # `steps` may have been lowered below it
+        return f"step {step}{of} · {score} · now: {now}{flip}"
 
     def still(self) -> Image.Image:
         """Return what is shown, as one picture."""
@@ -215,18 +231,21 @@ class AscentStudio(widgets.VBox):
         self.reset()
 
     def _look_at_start(self) -> None:
-        """Show the start; choose what the Grad-CAMs are to show evidence for."""
-        self._start = self._starts[[self.start_index]]
-        probabilities = self.lens.probabilities(self._start)
-        self.evidence_target = class_address(self.lens.classes[int(probabilities[0].argmax())])
+        """Go back to the start and show it; choose what the Grad-CAMs are to show evidence for."""
+        start = self._starts[[self.start_index]]
+        probabilities = self.lens.probabilities(start)
+        target = class_address(self.lens.classes[int(probabilities[0].argmax())])
         try:
             objective = self.lens[self.objective]
             if "output" in objective.layers:
-                self.evidence_target = str(objective)
+                target = str(objective)
         finally:
-            views = (self._start, self._start, probabilities)
-            self.start_frame = self.now_frame = look(self.lens, *views, self.evidence_target, 0)
-            self._view.show_start()
+            frame = look(self.lens, start, start, probabilities, target, 0)
+            with self._showing:
+                self.ascent, self.history, self.flipped_at = None, [], None
+                self._start, self.evidence_target = start, target
+                self.start_frame = self.now_frame = frame
+                self._view.show_start()
 
     def _climb_another(self) -> None:
         """Begin anew with the new objective; one that does not exist leaves everything as it is."""
@@ -242,16 +261,18 @@ class AscentStudio(widgets.VBox):
         if self.ascent is not None:
             self.ascent.learning_rate, self.ascent.steps = self.learning_rate, self.steps
 
-    def _follow(self, ascent: nl.Ascent) -> Iterator[nl.Step]:
+    def _follow(self, ascent: nl.Ascent, history: list[float]) -> Iterator[nl.Step]:
         """Keep what is cheap of every step, and pass on those that differ from the start."""
         for step in ascent:
-            self.history.append(float(step.scores[0]))
+            history.append(float(step.scores[0]))
             if step.logits is not None:
                 self._note(int(step.logits[0].argmax()), step.index)
             if step.index:
                 yield step
 
     def _note(self, likeliest: int, step: int) -> None:
+        if self._at_work is not self.ascent:
+            return
         if likeliest == int(self.start_frame.probabilities.argmax()):
             self.flipped_at = None
         elif self.flipped_at is None:
@@ -263,11 +284,16 @@ class AscentStudio(widgets.VBox):
         probabilities = self.lens.probabilities(step.images) if logits is None else logits.softmax(1)
         views = (self._start, step.images, probabilities)
         earlier = None if slowly else self.now_frame
-        self.now_frame = look(self.lens, *views, self.evidence_target, step.index, earlier)
-        self._note(int(self.now_frame.probabilities.argmax()), step.index)
-        self._view.show_frame(chart=slowly)
+        frame = look(self.lens, *views, self.evidence_target, step.index, earlier)
+        with self._showing:
+            if self._at_work is self.ascent:
+                self.now_frame = frame
+                self._note(int(frame.probabilities.argmax()), step.index)
+                self._view.show_frame(chart=slowly)
 
     def _ended(self, error: BaseException | None, exhausted: bool) -> None:
+        if self._at_work is not self.ascent:
+            return
         if error is not None and not isinstance(error, KeyboardInterrupt):
             self._fail(error)
         elif exhausted or error:

@@ -96,8 +96,10 @@ class AscentView:
             ensure_option=False,
         )
         classes = widgets.Dropdown(options=[("pick a class …", ""), *logits.items()])
-        rate = widgets.FloatLogSlider(base=10, min=-5, max=1, step=0.05, readout_format=".1e")
-        steps = widgets.BoundedIntText(min=1, max=MOST_STEPS)
+        rate = widgets.FloatLogSlider(base=10, min=-5, max=1, step=0.05, readout_format=".3g")
+        rate.continuous_update = False  # else the browser sends back the stop next to the value that Python set
+        rate.tooltip = "Step along the gradient, from 1e-5 to 10; holds from the next step"
+        steps = widgets.BoundedIntText(min=1, max=MOST_STEPS, tooltip="How many updates")
         traitlets.link((studio, "objective"), (self._address, "value"))
         traitlets.link((studio, "learning_rate"), (rate, "value"))
         traitlets.link((studio, "steps"), (steps, "value"))
@@ -132,11 +134,11 @@ class AscentView:
         self.chart = ObjectiveChart()
         self._chart_head, self._bars = text(""), text("", "nl-bars")
         keys = swatches(start=START_COLOUR, now=NOW_COLOUR)
-        pair, maps = widgets.HBox(figures[:2]), widgets.HBox(figures[2:])
+        pair, maps = box(figures[:2], "nl-pair"), box(figures[2:], "nl-maps")
         chart = box([self._chart_head, self.chart.figure], "nl-panel", "nl-panel-chart")
         bars = box([text(f"<h4>Prediction {keys}</h4>"), self._bars], "nl-panel", "nl-panel-bars")
         rows = [widgets.HBox([pair, maps]), widgets.HBox([chart, bars])]
-        for row in (pair, maps, *rows):
+        for row in rows:
             row.add_class("nl-wrap")
         return box(rows, "nl-stage")
 
@@ -197,8 +199,9 @@ class AscentView:
         self._errors.value = error_box(studio.error, studio.traceback)
         self._errors.layout.display = None if studio.error else "none"
         self._run.description = "Resume" if status == "paused" else "Run"
-        self._pause.disabled = status != "running"
-        self._stop.disabled = status not in ("running", "paused")
+        for control, usable in ((self._pause, status == "running"), (self._stop, status in ("running", "paused"))):
+            # a disabled button would lose the keyboard's focus, to nowhere
+            (control.remove_class if usable else control.add_class)("nl-idle")
 
     def close(self) -> None:
         """Close every widget there is in the browser."""

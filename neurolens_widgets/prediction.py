@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 from IPython.display import HTML
+from neurolens.cache import written_whole
 
 from neurolens_widgets.readouts import style_sheet, text
 
@@ -110,7 +110,10 @@ def _read() -> tuple[dict[str, Any], str]:
         return {}, f"{path} cannot be read ({error}); guesses of earlier sessions are missing."
     except ValueError as error:
         aside = path.with_suffix(".broken.json")
-        os.replace(path, aside)
+        try:
+            os.replace(path, aside)
+        except OSError as refusal:
+            return {}, f"{path} is damaged ({error}) and cannot be renamed ({refusal}); delete it, or mend it."
         return {}, f"{path} was damaged ({error}); it was renamed {aside.name}, and a new one is begun."
     return progress, ""
 
@@ -118,11 +121,8 @@ def _read() -> tuple[dict[str, Any], str]:
 def _write(progress: dict[str, Any]) -> str:
     """Write the file whole or not at all; return a message where it cannot be written."""
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=".", prefix=f".{PROGRESS_FILE}-", delete=False
-        ) as draft:
-            json.dump(progress, draft, indent=1)
-        os.replace(draft.name, PROGRESS_FILE)
+        with written_whole(Path(PROGRESS_FILE)) as draft:
+            draft.write_text(json.dumps(progress, indent=1), "utf-8")
     except OSError as error:
         return f"The guess is kept only until the kernel ends: {PROGRESS_FILE} cannot be written ({error})."
     return ""

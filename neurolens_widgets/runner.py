@@ -69,11 +69,15 @@ class Runner:
         Raises:
             RuntimeError: If the step before does not come to its end.
         """
-        if not self.stop():
-            raise RuntimeError("the last step of the run before is still at work; wait, and start again")
-        with self._lock:
-            work = self._work = _Work(frames)
-            self.first_frame_seconds = self.frames_per_second = float("nan")
+        work = _Work(frames)
+        while self._work is not work:
+            before = self._work
+            if not self.stop():
+                raise RuntimeError("the last step of the run before is still at work; wait, and start again")
+            with self._lock:
+                if self._work is before:  # else another thread has started one meanwhile, to be stopped as well
+                    self._work = work
+                    self.first_frame_seconds = self.frames_per_second = float("nan")
         if blocking:
             self._drain(work)
         else:
@@ -119,7 +123,7 @@ class Runner:
         try:
             for frame in work.latest:
                 self._show(frame, True)
-        except Exception as caught:
+        except BaseException as caught:
             error = error or caught
         try:
             self._end(error, work.exhausted and error is None)

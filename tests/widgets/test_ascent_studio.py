@@ -14,6 +14,8 @@ from tiny import Logarithm, make_lens, part, wait_for
 
 import neurolens_widgets as nw
 from neurolens_widgets.canvas import heat, rgba
+from neurolens_widgets.readouts import prediction
+from neurolens_widgets.runner import Runner
 
 
 def pixels_of(picture):
@@ -122,6 +124,20 @@ def test_images_of_another_size_are_refused(lens, images):
         nw.AscentStudio(lens, larger)
 
 
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"lens": torch.nn.Identity()}, TypeError, r"`lens` \(a Identity\) must be an nl.Lens; nl.Lens\(model"),
+        ({"images": torch.zeros(2, 3, 8, 8)}, TypeError, r"`images` \(a Tensor\) must be an nl.Images; nl.Images\("),
+        ({"count": -1}, ValueError, r"`count` \(=-1\) must be a whole number of thumbnails, 1 or more"),
+        ({"count": 2.5}, ValueError, r"`count` \(=2.5\) must be a whole number"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused_before_any_work(lens, images, change, error, message):
+    with pytest.raises(error, match=message):
+        nw.AscentStudio(**{"lens": lens, "images": images, **change})
+
+
 def test_a_new_learning_rate_holds_from_the_next_step(studio, gate):
     positions = []
 
@@ -150,6 +166,95 @@ def test_steps_can_be_lowered_and_raised_while_it_runs(studio, gate):
     gate.release(10)
     wait_for(lambda: studio.status == "done")
     assert len(studio.history) == 5
+
+
+def test_steps_lowered_below_the_step_at_work_are_not_called_a_goal(studio, gate):
+    studio.steps = 100
+    studio.run()
+    gate.release(5)
+    wait_for(lambda: len(studio.history) == 5)
+    studio.steps = 2
+    gate.release(10)
+    wait_for(lambda: studio.status == "done")
+    assert f"step {studio.now_frame.step} · " in part(studio, "nl-status").value
+    assert studio.now_frame.step > 2
+
+
+def test_the_slider_sends_only_what_is_dragged(studio):
+    assert not part(studio, "nl-learning-rate").continuous_update
+    studio.learning_rate = 0.03
+    assert part(studio, "nl-learning-rate").value == 0.03
+
+
+def test_buttons_that_lead_nowhere_keep_the_focus_and_do_nothing(studio, gate):
+    pause, stop = part(studio, "nl-pause"), part(studio, "nl-stop")
+
+    def idle():
+        assert [pause.disabled, stop.disabled] == [False, False]
+        return ["nl-idle" in button._dom_classes for button in (pause, stop)]
+
+    assert idle() == [True, True]
+    pause.click()
+    stop.click()
+    assert studio.status == "ready"
+    studio.run()
+    assert idle() == [False, False]
+    gate.release(1)
+    pause.click()
+    assert idle() == [True, False]
+    gate.release(1)
+    stop.click()
+    assert (studio.status, idle()) == ("stopped", [True, True])
+
+
+@pytest.fixture
+def step_that_outlasts_its_reset(studio, gate, monkeypatch):
+    """Let go of it, and wait until its thread has ended: `step_that_outlasts_its_reset()`."""
+    monkeypatch.setattr(Runner.stop, "__defaults__", (0.05,))
+    studio.learning_rate, studio.steps = 0.5, 50
+    studio.run()
+    gate.release(3)
+    wait_for(lambda: len(studio.history) == 3)
+    work = studio._runner._work
+    studio.reset()
+    assert not work.over.is_set()
+
+    def let_go():
+        gate.release(10)
+        assert work.over.wait(20)
+
+    return let_go
+
+
+def test_a_step_that_outlasts_a_reset_changes_nothing(studio, step_that_outlasts_its_reset):
+    shown = [part(studio, css).value for css in ("nl-status", "nl-bars", "nl-caption-now")]
+    step_that_outlasts_its_reset()
+    assert (studio.status, studio.history, studio.flipped_at) == ("ready", [], None)
+    assert studio.now_frame is studio.start_frame
+    assert shown == [part(studio, css).value for css in ("nl-status", "nl-bars", "nl-caption-now")]
+
+
+def test_running_beside_a_step_that_outlasts_its_reset_is_refused(studio, gate, step_that_outlasts_its_reset):
+    with pytest.raises(RuntimeError, match="still at work"):
+        studio.run(blocking=True)
+    assert studio.status == "error"
+    step_that_outlasts_its_reset()
+    assert (studio.status, studio.history) == ("error", [])
+    studio.steps = 5
+    gate.release(20)
+    studio.run(blocking=True)
+    assert (studio.status, len(studio.history)) == ("done", 6)
+
+
+def test_reset_shows_the_start_before_it_says_ready(studio):
+    studio.learning_rate = 10
+    studio.run(blocking=True)
+    said = []
+    part(studio, "nl-status").observe(lambda change: said.append((studio.status, change["new"])), "value")
+    studio.reset()
+    start = f"seen as {prediction(studio.lens.classes, studio.start_frame.probabilities)}"
+    assert said
+    assert all(start in line for _, line in said)
 
 
 def test_stop_takes_no_step_after_the_one_at_work(studio, gate):

@@ -60,6 +60,22 @@ def test_a_folder_that_cannot_be_written_is_said(folder, monkeypatch):
     prediction.guess = "none"
     assert "only until the kernel ends" in part(prediction, "nl-prediction-foot").value
     assert prediction.guess == "none"
+    assert list(folder.iterdir()) == []
+
+
+def test_a_damaged_file_in_a_folder_that_cannot_be_written_is_said(folder, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("read-only")
+
+    (folder / PROGRESS_FILE).write_bytes(b"{")
+    monkeypatch.setattr("os.replace", refuse)
+    prediction = ask()
+    assert "is damaged" in prediction.message
+    assert "read-only" in part(prediction, "nl-prediction-foot").value
+    prediction.guess = "none"
+    assert "only until the kernel ends" in prediction.message
+    assert [file.name for file in folder.iterdir()] == [PROGRESS_FILE]
+    assert (folder / PROGRESS_FILE).read_bytes() == b"{"
 
 
 def test_a_choice_that_is_gone_is_no_guess():

@@ -1,8 +1,10 @@
 """Runner: throttled by the clock, stopped within a step, and nothing vanishes in its thread."""
 
 import contextvars
+import itertools
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,11 +44,17 @@ def test_last_frame_is_shown_even_if_the_clock_never_asks_for_it():
     assert (watcher.shown, watcher.finals) == ([0], [4])
 
 
-def test_throttle_keeps_time():
-    throttle, began, due = Throttle(100), time.perf_counter(), 0
-    while time.perf_counter() - began < 0.3:
-        due += throttle.due()
-    assert 15 <= due <= 32
+@pytest.mark.parametrize(("milliseconds", "due"), [(1, 30), (7, 30), (15, 20), (40, 8)])
+def test_throttle_keeps_time(monkeypatch, milliseconds, due):
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks) / 1000)
+    ticks = itertools.count(5000, milliseconds)
+    monkeypatch.setattr("neurolens_widgets.runner.time", clock)
+    throttle = Throttle(100)
+    asked = range(0, 300, milliseconds)
+    assert sum(throttle.due() for _ in asked) == pytest.approx(due, abs=1)
+
+
+def test_fps_must_be_positive():
     with pytest.raises(ValueError, match=r"`fps` \(=0\) must be a positive number"):
         Runner(print, print, fps=0)
 
@@ -97,6 +105,20 @@ def test_an_error_while_showing_is_handed_over_too():
     assert type(watcher.ends[0][0]) is ZeroDivisionError
 
 
+def test_an_interrupt_while_the_final_frame_is_shown_is_the_end():
+    watcher = Watcher(fps=1e-6)
+
+    def interrupt(frame):
+        if watcher.finals:
+            raise KeyboardInterrupt
+
+    watcher.show = interrupt
+    watcher.runner.start(range(3), blocking=True)
+    assert not watcher.runner.running
+    ((error, exhausted),) = watcher.ends
+    assert (type(error), exhausted) == (KeyboardInterrupt, False)
+
+
 def test_a_second_start_stops_the_first():
     watcher = Watcher()
     watcher.runner.start(iter(lambda: time.sleep(0.001), "never"))
@@ -104,6 +126,27 @@ def test_a_second_start_stops_the_first():
     watcher.runner.start(range(3), blocking=True)
     assert first.over.is_set()
     assert watcher.ends == [(None, False), (None, True)]
+
+
+def test_starts_at_the_same_time_leave_one_stream_that_can_be_stopped():
+    for _ in range(20):
+        watcher, free = Watcher(), threading.Event()
+        gate = threading.Barrier(4)
+
+        def start(watcher=watcher, free=free, gate=gate):
+            gate.wait(20)
+            watcher.runner.start(n for n in itertools.count() if not free.wait(0.001))
+
+        starting = [threading.Thread(target=start) for _ in range(4)]
+        for thread in starting:
+            thread.start()
+        for thread in starting:
+            thread.join(20)
+        assert watcher.runner.stop()
+        left = len(watcher.ends)
+        free.set()
+        assert left == 4
+        assert not watcher.runner.running
 
 
 def test_stop_from_its_own_thread_does_not_wait_for_itself():
