@@ -21,6 +21,11 @@ def test_only_keeps_and_relabels_in_the_order_given(labelled):
     assert torch.equal(chosen.labels, torch.where(labelled.labels[kept] == 2, 0, 1))
 
 
+def test_only_copies_nothing_where_nothing_changes(labelled):
+    assert labelled.only("ant", "bee", "cow") is labelled
+    assert labelled.only("bee", "ant", "cow") is not labelled
+
+
 def test_sample_is_seeded_and_without_repeats(labelled):
     one, same, other = labelled.sample(20, seed=1), labelled.sample(20, seed=1), labelled.sample(20, seed=2)
     assert torch.equal(one.pixels, same.pixels)
@@ -66,6 +71,7 @@ def test_noise_has_the_datas_mean_and_std_but_for_clipping():
         (lambda i: i.only(), ValueError, "must name different classes"),
         (lambda i: i.sample(61), ValueError, r"`n` \(=61\) must lie in 1 … 60"),
         (lambda i: i.sample(0), ValueError, r"`n` \(=0\)"),
+        (lambda i: nl.gaussian_noise(i, -1), ValueError, r"`n` \(=-1\) must be 1 or more"),
         (lambda i: i[3], TypeError, r"use images\[\[3\]\] for one image"),
         (lambda i: nl.Images(i.pixels.float(), i.labels, i.classes, "", ""), ValueError, "must be uint8"),
         (lambda i: nl.Images(i.pixels, i.labels[:5], i.classes, "", ""), ValueError, "one number for each"),

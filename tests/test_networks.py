@@ -1,8 +1,11 @@
 """The architectures against torchvision's blocks and known counts."""
 
+import zipfile
+
 import neurolens as nl
 import pytest
 import torch
+from neurolens.studies import training
 from neurolens.studies.networks import ARCHITECTURES, VGG16, ResNet18
 from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
@@ -80,3 +83,29 @@ def test_default_has_no_pooling_and_no_new_layers(network):
 def test_unknown_downsampling_is_named():
     with pytest.raises(ValueError, match=r"`downsample` \(='min'\) must be one of stride, max, average"):
         ResNet18(2, downsample="min")
+
+
+@pytest.fixture
+def drawn():
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (8, 3, 8, 8), generator=generator).byte()
+    return nl.Images(pixels, torch.arange(8) % 2, ("ant", "bee"), "train", "drawn here")
+
+
+def test_building_one_leaves_every_global_generator_alone(drawn, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", None)
+    before = torch.get_rng_state()
+    one, same, other = (training.build_network(training.Recipe(width=4, seed=seed), drawn) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(one.head.weight, same.head.weight)
+    assert not torch.equal(one.head.weight, other.head.weight)
+
+
+def test_a_checkpoint_written_on_a_gpu_resumes_without_one(drawn, tmp_path):
+    recipe = training.Recipe(width=4, epochs=1, batch_size=4)
+    trained = training.train(recipe, drawn, drawn, tmp_path / "cpu", progress=False)
+    with zipfile.ZipFile(tmp_path / "cpu") as cpu, zipfile.ZipFile(tmp_path / "cuda", "w") as cuda:
+        for name in cpu.namelist():  # torch names a tensor's device in its pickle, as a string with its length before
+            cuda.writestr(name, cpu.read(name).replace(b"X\x03\0\0\0cpu", b"X\x06\0\0\0cuda:0"))
+    resumed = training.train(recipe, drawn, drawn, tmp_path / "cuda", progress=False)
+    assert torch.equal(resumed.head.weight, trained.head.weight)

@@ -1,14 +1,16 @@
 """Every way images come in gives the same pixels; everything that is wrong with them is said."""
 
 import io
+import os
 import shutil
+import socket
 import zipfile
 
 import numpy as np
 import pytest
 import torch
 from neurolens.studies import sources
-from neurolens.studies.sources import load_images
+from neurolens.studies.sources import download_cifar10, first_images, load_images
 from PIL import Image
 
 CLASSES = ("apple", "pear")
@@ -99,6 +101,41 @@ def test_decoded_once_and_again_when_the_data_change(tree, monkeypatch):
     assert len(load_images(tree, "train", progress=False)) == 6
 
 
+def test_a_zip_is_listed_only_to_be_decoded(tree, tmp_path, monkeypatch):
+    archive = zipped(tree, tmp_path / "f.zip")
+    first = load_images(archive, "train", progress=False)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    assert load_images(archive, "train", progress=False).fingerprint == first.fingerprint
+
+
+@pytest.mark.parametrize("kind", ["tree", "zip"])
+def test_a_changed_file_of_the_same_size_and_time_is_read_anew(tree, tmp_path, kind):
+    def write(seed):
+        for i in range(2):
+            file = tree / "train" / "pear" / f"{i}.bmp"
+            Image.fromarray(picture(seed + i)).save(file)
+            os.utime(file, ns=(0, 315532800_000000000))  # 1980, the first time a zip can say
+        if kind == "tree":
+            return tree
+        with zipfile.ZipFile(tmp_path / "f.zip", "w") as archive:
+            for i in range(2):
+                archive.write(tree / "train" / "pear" / f"{i}.bmp", f"train/pear/{i}.bmp")
+        os.utime(tmp_path / "f.zip", ns=(0, 0))
+        return tmp_path / "f.zip"
+
+    before = load_images(write(10), "train", progress=False).fingerprint
+    assert load_images(write(20), "train", progress=False).fingerprint != before
+
+
+@pytest.mark.parametrize("kind", ["tree", "zip"])
+def test_first_images_are_two_of_each_class_and_leave_no_cache(tree, tmp_path, own_cache, kind):
+    path = tree if kind == "tree" else zipped(tree, tmp_path / "f.zip")
+    few, every = first_images(path, "train"), load_images(path, "train", progress=False)
+    assert torch.equal(few.pixels, every.pixels[[0, 1, 3, 4]])
+    assert few.labels.tolist() == [0, 0, 1, 1]
+    assert len(list((own_cache / "images").iterdir())) == 1  # of load_images
+
+
 @pytest.mark.parametrize("damage", ["cut", "overwritten", "no card", "no pixels"])
 def test_a_damaged_cache_is_rebuilt_with_a_warning(tree, own_cache, damage):
     good = load_images(tree, "train", progress=False)
@@ -137,12 +174,32 @@ def test_other_modes_are_converted_and_said(tree, mode):
     assert torch.equal(images.pixels[0], torch.from_numpy(oracle))
 
 
+def test_what_was_converted_is_still_said_when_it_comes_from_the_cache(tree):
+    Image.fromarray(picture(5, mode="L")).save(tree / "train" / "apple" / "0.png")
+    with pytest.warns(UserWarning, match="converted"):
+        first = load_images(tree, "train", progress=False)
+    again = load_images(tree, "train", progress=False)
+    assert again.source == first.source == "fruit (PNG; 1 × L converted to RGB)"
+
+
+def test_16_bit_grey_is_scaled_not_clipped(tree):
+    grey = np.random.default_rng(0).integers(0, 65536, (8, 8), dtype=np.uint16)
+    Image.fromarray(grey).save(tree / "train" / "apple" / "0.png")
+    with pytest.warns(UserWarning, match="1 × I;16 .*16 bits → 8"):
+        images = load_images(tree, "train", progress=False)
+    assert np.array_equal(images.pixels[0].numpy(), np.stack([np.round(grey / 257).astype(np.uint8)] * 3))
+
+
 def spoil(tree, how):
     apple = tree / "train" / "apple"
     if how == "truncated image":
         (apple / "1.png").write_bytes((apple / "1.png").read_bytes()[:60])
     elif how == "not an image":
         (apple / "1.png").write_bytes(b"hello")
+    elif how == "empty file":
+        (apple / "1.png").write_bytes(b"")
+    elif how == "dangling link":
+        (apple / "9.png").symlink_to("nowhere.png")
     elif how == "other size":
         Image.fromarray(picture(1, (8, 9))).save(apple / "1.png")
     elif how == "empty class":
@@ -164,7 +221,9 @@ def spoil(tree, how):
     ("how", "message"),
     [
         ("truncated image", r"1\.png cannot be read as an image .* replace or remove it"),
-        ("not an image", r"1\.png cannot be read as an image"),
+        ("not an image", r"apple/1\.png cannot be read as an image \(it is empty or of no known format\); replace"),
+        ("empty file", r"apple/1\.png cannot be read as an image \(it is empty or of no known format\); replace"),
+        ("dangling link", r"apple/9\.png cannot be read \(No such file or directory\); mend or remove it"),
         ("other size", r"1\.png is 9×8 pixels but .* is 8×8; all images must have one size"),
         ("empty class", "class 'apple' of 'train' has 0 images; at least 2 are needed"),
         ("class of one", "class 'apple' of 'train' has 1 image; at least 2 are needed"),
@@ -189,6 +248,32 @@ def test_bad_paths_and_zips(tree, tmp_path):
         (tmp_path / "torn.zip").write_bytes(content)
         with pytest.raises(ValueError, match=r"torn\.zip'\) is not a whole zip file"):
             load_images(tmp_path / "torn.zip", "train")
+
+
+def test_an_encrypted_zip(tree, tmp_path):
+    content = bytearray(zipped(tree, tmp_path / "f.zip").read_bytes())
+    for header, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # zipfile writes none, so say that it is
+        at = content.find(header)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(header, at + 1)
+    (tmp_path / "f.zip").write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"f\.zip/train/apple/0\.png cannot be unpacked .*encrypted.* without a password"
+    ):
+        load_images(tmp_path / "f.zip", "train", progress=False)
+
+
+def test_a_silent_server_is_given_up(monkeypatch):
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(sources, "PATIENCE", 0.1)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and never answers
+        monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/{CIFAR10.filename}")
+        with pytest.raises(OSError, match="timed out"):
+            download_cifar10("test")
+    assert socket.getdefaulttimeout() is None
 
 
 def test_a_hostile_member_path_leads_nowhere(tmp_path):

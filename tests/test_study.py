@@ -6,7 +6,7 @@ import json
 import neurolens as nl
 import pytest
 import torch
-from neurolens.studies import sources, study
+from neurolens.studies import cards, sources, study
 from neurolens.studies.cards import own_networks, read_card
 
 
@@ -63,14 +63,58 @@ def test_damaged_files_name_the_cure(trained):
     opened, card = trained
     content = card.weights.read_bytes()
     card.weights.write_bytes(content[:-1] + b"?")
-    with pytest.raises(ValueError, match="are not those of their card; train it again"):
+    again = r"train it again: neurolens train planted near_pair \(or delete .*near_pair\.json, which brings the shipped"
+    with pytest.raises(ValueError, match=f"are not those of their card; {again}"):
         opened.lens("near_pair")
     card.weights.unlink()
-    with pytest.raises(FileNotFoundError, match=r"are missing; train it again: neurolens train … near_pair"):
+    with pytest.raises(FileNotFoundError, match=f"are missing; {again}"):
         opened.lens("near_pair")
-    card.weights.with_suffix(".json").write_text("{")
-    with pytest.raises(ValueError, match="is damaged"):
-        opened.card("near_pair")
+    for text in ("{", "[]", '"text"', "{}"):
+        card.weights.with_suffix(".json").write_text(text)
+        with pytest.raises(ValueError, match=f"is damaged .*{again}"):
+            opened.card("near_pair")
+    card.weights.with_suffix(".json").unlink()
+    assert opened.card("near_pair").shipped
+
+
+def test_a_cure_promises_the_shipped_network_only_where_there_is_one(trained, monkeypatch):
+    opened, card = trained
+    monkeypatch.setattr(cards, "SHIPPED", cards.SHIPPED / "nothing")
+    card.weights.unlink()
+    with pytest.raises(FileNotFoundError, match=r"train it again: neurolens train planted near_pair$"):
+        opened.lens("near_pair")
+
+
+def test_a_lens_says_whose_network_it_is(trained):
+    opened, card = trained
+    assert not card.shipped
+    assert opened.lens("near_pair").name == "planted/near_pair (yours)"
+    assert opened.card("far_pair").shipped
+    assert opened.lens("far_pair").name == "planted/far_pair"
+
+
+def test_a_lens_draws_no_random_numbers(planted, own):
+    before = torch.get_rng_state()
+    lens = dataclasses.replace(planted, _lenses={}).lens("near_pair")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert {p.dtype for p in lens.network.parameters()} == {torch.float32}
+
+
+def test_a_device_or_folder_that_cannot_be_used_is_refused_before_any_work(planted, own, monkeypatch):
+    monkeypatch.setattr(study, "train", None)
+    recipe = planted.recipe("near_pair", width=4, epochs=1)
+    absent = ["foo", "meta", *([] if torch.cuda.is_available() else ["cuda"])]
+    for device in absent:
+        message = rf"`device` \(='{device}'\) is not on this machine; use 'c"
+        with pytest.raises(ValueError, match=message):
+            planted.train_network("near_pair", recipe, device=device)
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(planted, _lenses={}).lens("near_pair", device)
+    (own / "file").write_text("")
+    with pytest.raises(
+        ValueError, match=r"`out` \(='.*file/planted'\) cannot be written \(Not a directory\); name a folder"
+    ):
+        planted.train_network("near_pair", recipe, own / "file")
 
 
 def test_missing_and_unknown_networks(planted, own, monkeypatch):
@@ -126,7 +170,7 @@ def test_a_data_folder_that_is_not_there_or_not_cifar10_is_said(own, tmp_path, m
     monkeypatch.setenv("NEUROLENS_DATA", str(tmp_path))
     few = nl.Images(torch.zeros(2, 3, 8, 8).byte(), torch.tensor([0, 1]), ("ham", "egg"), "train", "")
     monkeypatch.setattr(study, "load_images", lambda *a, **k: few)
-    with pytest.raises(ValueError, match="is not CIFAR-10: its classes are ham, egg"):
+    with pytest.raises(ValueError, match="is not CIFAR-10: its classes are ham, egg; let NEUROLENS_DATA"):
         nl.open_study("cifar10")
     with pytest.raises(ValueError, match=r"`name` \(='mnist'\) must be one of cifar10, planted"):
         nl.open_study("mnist")

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from neurolens import doctor as checks
@@ -36,7 +37,8 @@ def doctor() -> None:
     findings = list(checks.examine())
     table = Table("", "what", "found", "cure", box=None)
     for finding in findings:
-        table.add_row("[green]ok" if finding.ok else "[yellow]!!", finding.what, finding.found, finding.cure)
+        told = map(escape, (finding.what, finding.found, finding.cure))
+        table.add_row("[green]ok" if finding.ok else "[yellow]!!", *told)
     console.print(table)
     raise typer.Exit(code=1 if any(finding.fatal for finding in findings) else 0)
 
@@ -48,25 +50,27 @@ def study(
     measure: Annotated[bool, typer.Option("--measure", help="Measure accuracies anew on the test images.")] = False,
     network: Annotated[str | None, typer.Argument(help="One network; all that are here if none is named.")] = None,
 ) -> None:
-    """List a study's networks: accuracy, per-class accuracy, parameters, seed, data, file size."""
+    """List a study's networks: whose, accuracy, per-class accuracy, parameters, seed, data, file size."""
     opened = _open(name)
-    cards = {network: _card(opened, network)} if network else opened.cards()
-    rows = [_row(opened, card, measure) for card in cards.values()]
+    with _refusing():
+        cards = [opened.card(network)] if network else opened.cards().values()
+        rows = [_row(opened, card, measure) for card in cards]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
     if not rows:
         console.print(f"{name} has no networks yet: neurolens train {name} near_pair")
         return
-    heads = ("network", "classes", "accuracy", "worst class", "parameters", "seed", "MB")
+    heads = ("network", "whose", "classes", "accuracy", "worst class", "params", "seed", "MB")
     table = Table(*(Column(head, no_wrap=True) for head in heads), box=None, padding=(0, 1, 0, 0))
     for row in rows:
         worst = min(row["per_class"], key=row["per_class"].get)
         few = len(row["classes"]) <= 3
         table.add_row(
             row["network"],
+            row["whose"],
             "–".join(row["classes"]) if few else str(len(row["classes"])),
-            f"{row['accuracy']:.2%} of {row['tested_on']}",
+            f"{row['accuracy']:.1%} of {row['tested_on']}",
             f"{worst} {row['per_class'][worst]:.1%}",
             f"{row['parameters'] / 1e6:.2f} M",
             str(row["recipe"]["seed"]),
@@ -75,7 +79,7 @@ def study(
     console.print(table)
     console.print("Measured now." if measure else "As on their cards; --measure measures anew.")
     for row in rows:
-        console.print(f"{row['network']} was trained on {row['trained_on']}", highlight=False)
+        console.print(f"{row['network']} was trained on {row['trained_on']}", highlight=False, markup=False)
 
 
 @app.command()
@@ -147,11 +151,6 @@ def _open(name: str) -> Study:
     return opened
 
 
-def _card(opened: Study, network: str) -> Card:
-    with _refusing():
-        return opened.card(network)
-
-
 def _deliver(found: Scan | Atlas, out: Path | None) -> None:
     console.print(repr(found), highlight=False)
     if out is not None:
@@ -173,11 +172,12 @@ def _refusing() -> Iterator[None]:
 
 def _row(opened: Study, card: Card, measure: bool) -> dict:
     row = dataclasses.asdict(card)
+    row["whose"] = "shipped" if card.shipped else "yours"
     row["weights"] = str(card.weights)
-    row["bytes"] = card.weights.stat().st_size
+    row["bytes"] = len(card.read_weights())
     return {**row, **card.measure(opened.images(card.network))} if measure else row
 
 
 def _refuse(reason: object) -> typer.Exit:
-    Console(stderr=True).print(f"[red]neurolens:[/] {reason}", highlight=False)
+    Console(stderr=True).print("[red]neurolens:[/]", escape(str(reason)), highlight=False, soft_wrap=True)
     return typer.Exit(code=2)

@@ -12,9 +12,8 @@ import torch
 
 from neurolens.cache import cache_folder
 from neurolens.lens import best_device, has_fast_bf16
-from neurolens.studies.cards import SHIPPED, own_networks, read_card
-from neurolens.studies.sources import BATCHES
-from neurolens.studies.study import NETWORKS, STUDIES
+from neurolens.studies.sources import BATCHES, SPLITS, first_images
+from neurolens.studies.study import DATA_CURE, NETWORKS, STUDIES, as_cifar10, find_card
 
 WIDGETS = ("jupyterlab", "ipywidgets", "ipycanvas", "bqplot")
 MEMORY_NEEDED = 1.5e9  # bytes: the most a notebook may use
@@ -62,28 +61,29 @@ def _device() -> Finding:
 
 def _data() -> Finding:
     place = os.environ.get("NEUROLENS_DATA")
-    if place and os.path.exists(place):
-        return Finding("CIFAR-10", place)
-    if place:
-        return Finding("CIFAR-10", f"NEUROLENS_DATA (={place}) does not exist", False, "point it at a folder or zip")
-    if (cache_folder() / BATCHES).is_dir():
-        return Finding("CIFAR-10", str(cache_folder() / BATCHES))
-    cure = "none needed where the network allows a download; or set NEUROLENS_DATA; until then: the planted study"
-    return Finding("CIFAR-10", "not here yet", False, cure)
+    if not place and not (cache_folder() / BATCHES).is_dir():
+        cure = "none needed where the network allows a download; or set NEUROLENS_DATA; until then: the planted study"
+        return Finding("CIFAR-10", "not here yet", False, cure)
+    try:
+        for split in SPLITS:
+            images = as_cifar10(first_images(place or cache_folder(), split))
+    except (OSError, ValueError) as error:
+        return Finding("CIFAR-10", str(error), False, f"{DATA_CURE}; until then: the planted study")
+    return Finding("CIFAR-10", f"{images.source}, {place or cache_folder()}")
 
 
 def _networks() -> Iterator[Finding]:
+    """Read every network's card and weights; without a single sound one nothing works."""
+    sound: dict[str, list[str]] = {study: [] for study in STUDIES}
+    broken: dict[str, list[str]] = {study: [] for study in STUDIES}
     for study in STUDIES:
-        names, broken = [], []
         for name in NETWORKS:
-            files = [folder / study / f"{name}.json" for folder in (own_networks(), SHIPPED)]
-            file = next((file for file in files if file.exists()), None)
-            if file is None:
-                continue
             try:
-                names.append(f"{name} {read_card(file).accuracy:.1%}")
-            except ValueError as error:
-                broken.append(str(error))
-        found = ", ".join(names) or "none"
-        cure = "; ".join(broken) or ("" if names else f"neurolens train {study} near_pair")
-        yield Finding(f"{study} networks", found, bool(names) and not broken, cure)
+                if card := find_card(study, name):
+                    card.read_weights()
+                    sound[study].append(f"{name} {card.accuracy:.1%}{'' if card.shipped else ' (yours)'}")
+            except (OSError, ValueError) as error:
+                broken[study].append(str(error))
+    for study, names in sound.items():
+        cure = "; ".join(broken[study]) or ("" if names else f"neurolens train {study} near_pair")
+        yield Finding(f"{study} networks", ", ".join(names) or "none", not cure, cure, fatal=not any(sound.values()))

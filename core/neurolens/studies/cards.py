@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import nn
 
 from neurolens.cache import cache_folder, written_whole
@@ -33,6 +34,25 @@ class Card:
     parameters: int
     sha256: str
     weights: Path
+
+    @property
+    def shipped(self) -> bool:
+        """Whether it came with neurolens; otherwise its user trained it."""
+        return self.weights.is_relative_to(SHIPPED)
+
+    def read_weights(self) -> bytes:
+        """Return the content of the weights' file.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            ValueError: If it is not the one that the card was written for.
+        """
+        if not self.weights.exists():
+            raise FileNotFoundError(f"the weights {self.weights} are missing; {_cure(self.weights)}")
+        content = self.weights.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise ValueError(f"the weights {self.weights} are not those of their card; {_cure(self.weights)}")
+        return content
 
     def measure(self, test: Images) -> dict[str, object]:
         """Return accuracy, per-class accuracy and the number of images, measured now from the stored weights."""
@@ -86,26 +106,25 @@ def read_card(file: Path) -> Card:
         recipe = Recipe(**text.pop("recipe"))
         classes = tuple(text.pop("classes"))
         return Card(**text, classes=classes, recipe=recipe, weights=file.with_suffix(".safetensors"))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the card {file} is damaged ({error}); {_cure(file)}") from error
 
 
 def load_network(card: Card) -> nn.Module:
     """Return the card's network with its weights, fp32, in eval mode.
 
-    Raises:
-        FileNotFoundError: If the weights are missing.
-        ValueError: If they are not those of the card.
+    Errors as in `Card.read_weights`.
     """
-    if not card.weights.exists():
-        raise FileNotFoundError(f"the weights {card.weights} are missing; {_cure(card.weights)}")
-    if hashlib.sha256(card.weights.read_bytes()).hexdigest() != card.sha256:
-        raise ValueError(f"the weights {card.weights} are not those of their card; {_cure(card.weights)}")
-    network = ARCHITECTURES[card.recipe.architecture](len(card.classes), card.recipe.width)
+    content = card.read_weights()
+    with torch.device("meta"):  # no initial weights: they take time, and numbers from the caller's generator
+        network = ARCHITECTURES[card.recipe.architecture](len(card.classes), card.recipe.width)
     try:
-        network.load_state_dict(load_file(card.weights))
+        state = {k: v.float() if v.is_floating_point() else v for k, v in load(content).items()}
+        network.load_state_dict(state, assign=True)
     except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"the weights {card.weights} do not fit their card ({error})") from error
+        raise ValueError(
+            f"the weights {card.weights} do not fit their card ({error}); {_cure(card.weights)}"
+        ) from error
     return network.eval()
 
 
@@ -116,5 +135,10 @@ def _accuracies(network: nn.Module, test: Images) -> tuple[float, dict[str, floa
 
 
 def _cure(file: Path) -> str:
-    shipped = file.is_relative_to(SHIPPED)
-    return "install neurolens again" if shipped else f"train it again: neurolens train … {file.stem}"
+    if file.is_relative_to(SHIPPED):
+        return "install neurolens again"
+    study, network = file.parent.name, file.stem
+    command = f"train it again: neurolens train {study} {network}"
+    if not (SHIPPED / study / f"{network}.json").exists():
+        return command
+    return f"{command} (or delete {file.with_suffix('.json')}, which brings the shipped one back)"

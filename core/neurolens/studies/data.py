@@ -109,6 +109,8 @@ class Images:
             raise ValueError(
                 f"`classes` (={classes}) must name different classes of these images: {', '.join(self.classes)}"
             )
+        if classes == self.classes:
+            return self  # not a copy: all of CIFAR-10 is 154 MB
         new_label = torch.full((len(self.classes),), -1)
         new_label[[self.classes.index(name) for name in classes]] = torch.arange(len(classes))
         labels = new_label[self.labels]
@@ -131,7 +133,12 @@ def gaussian_noise(images: Images, n: int, seed: int = 0) -> Images:
     """Return x ~ N(mean_c, std_c²) per pixel, with the per-channel mean and std of `images` (§2.5).
 
     Values are clipped to 0 … 255, as any stored image is; the class is called `noise`.
+
+    Raises:
+        ValueError: If `n` is below 1.
     """
+    if n < 1:
+        raise ValueError(f"`n` (={n}) must be 1 or more, the number of noise images to draw")
     generator = torch.Generator().manual_seed(seed)
     mean, std = (torch.tensor(moments).view(1, 3, 1, 1) for moments in (images.mean, images.std))
     noise = torch.randn(n, 3, *images.size, generator=generator) * std + mean

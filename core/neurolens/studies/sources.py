@@ -5,10 +5,14 @@ import hashlib
 import io
 import json
 import os
+import socket
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,6 +25,8 @@ from neurolens.studies.data import Images, cached_images
 SPLITS = ("train", "test")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 BATCHES = "cifar-10-batches-py"
+DECODER = 2  # part of every cache's key: raise it when the same files give other pixels
+PATIENCE = 15  # seconds without an answer after which a download is given up
 
 Entry = tuple[str, str, Callable[[], bytes]]  # class name, path in words, how to read it
 
@@ -42,32 +48,62 @@ def load_images(path: str | os.PathLike[str], split: str, *, progress: bool = Tr
         ValueError: If the split is missing, a class has fewer than two images, an image or the zip cannot be
             read, or images differ in size. The message names the file and the cure.
     """
-    path = Path(path).expanduser()
-    if split not in SPLITS:
-        raise ValueError(f"`split` (={split!r}) must be one of {', '.join(SPLITS)}")
-    if not path.exists():
-        raise FileNotFoundError(f"`path` (={str(path)!r}) does not exist; give a folder or a zip of images")
+    path = _place(path, split)
+    if (path / BATCHES).is_dir():
+        return _from_batches(path, split)
     if path.is_file():
-        return _from_zip(path, split, progress)
-    batches = path.parent if path.name == BATCHES else path
-    if (batches / BATCHES).is_dir():
-        return _from_batches(batches, split)
-    return _from_tree(path, split, progress)
+        with path.open("rb") as file:  # hashing the bytes is five times faster than listing the members
+            content: object = hashlib.file_digest(file, "sha256").hexdigest()
+    else:
+        content = _stats(path, split)
+    key = hashlib.sha256(json.dumps([DECODER, content]).encode()).hexdigest()[:12]
+
+    def decode() -> Images:
+        with _listed(path, split) as (entries, folders):
+            return _decode(entries, folders, path, split, progress)
+
+    return cached_images(path.stem if path.is_file() else path.name, f"{split}-{key}", decode)
+
+
+def first_images(path: str | os.PathLike[str], split: str) -> Images:
+    """Load two images of each class, past the cache: enough to see what a place holds. Errors as in `load_images`."""
+    path = _place(path, split)
+    if (path / BATCHES).is_dir():
+        return _from_batches(path, split)
+    with _listed(path, split) as (entries, folders):
+        of_class: dict[str, list[Entry]] = {}
+        for entry in entries:
+            of_class.setdefault(entry[0], []).append(entry)
+        few = [entry for found in of_class.values() for entry in found[:2]]
+        return _decode(few, folders, path, split, progress=False)
 
 
 def download_cifar10(split: str) -> Images:
     """Download CIFAR-10 with torchvision into the user's cache, once, with a progress bar.
 
     Raises:
-        OSError: If the server cannot be reached.
+        OSError: If the server cannot be reached or falls silent.
     """
     from torchvision.datasets import CIFAR10
 
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)  # torchvision sets none: behind a silent firewall it would wait for ever
     try:
         CIFAR10(str(cache_folder()), download=True)
-    except RuntimeError as error:
+    except (RuntimeError, HTTPException) as error:
         raise OSError(f"CIFAR-10 could not be downloaded whole: {error}") from error
+    finally:
+        socket.setdefaulttimeout(patience)
     return _from_batches(cache_folder(), split)
+
+
+def _place(path: str | os.PathLike[str], split: str) -> Path:
+    path = Path(path).expanduser()
+    if split not in SPLITS:
+        raise ValueError(f"`split` (={split!r}) must be one of {', '.join(SPLITS)}")
+    if not path.exists():
+        raise FileNotFoundError(f"`path` (={str(path)!r}) does not exist; give a folder or a zip of images")
+    return path.parent if path.name == BATCHES else path
 
 
 def _from_batches(folder: Path, split: str) -> Images:
@@ -81,68 +117,69 @@ def _from_batches(folder: Path, split: str) -> Images:
     return Images(pixels, torch.tensor(stored.targets), tuple(stored.classes), split, "CIFAR-10, original pixels")
 
 
-def _from_zip(path: Path, split: str, progress: bool) -> Images:
+@contextmanager
+def _listed(path: Path, split: str) -> Iterator[tuple[list[Entry], Iterable[str]]]:
+    """Yield what there is to decode, and the names of the class folders, empty ones too."""
+    if path.is_dir():
+        tree = _tree(path, split)
+        yield [(name, file.path, Path(file).read_bytes) for name, found in tree.items() for file in found], tree
+        return
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise ValueError(f"`path` (={str(path)!r}) is not a whole zip file ({error}); fetch it again") from error
     with archive:
-        files = [info for info in archive.infolist() if not info.is_dir() and _is_image(info.filename)]
-        members = [(_place(PurePosixPath(info.filename), split), info) for info in files]
-        # never unpacked to disk: members are read by name, so a hostile path leads nowhere
-        entries: list[Entry] = [
-            (place, info.filename, functools.partial(archive.read, info)) for place, info in members if place
-        ]
-        key = _key(split, [(info.filename, info.CRC, info.file_size) for place, info in members if place])
-        return cached_images(path.stem, key, lambda: _decode(entries, (), path, split, progress))
+        # …/train/<class>/<file>; never unpacked to disk: members are read by name, so a hostile path leads nowhere
+        parts = [(info, info.filename.rsplit("/", 3)) for info in archive.infolist() if _is_image(info.filename)]
+        members = [(place[-2], info) for info, place in parts if len(place) >= 3 and place[-3] == split]
+        yield [(name, f"{path}/{info.filename}", functools.partial(archive.read, info)) for name, info in members], ()
 
 
-def _from_tree(path: Path, split: str, progress: bool) -> Images:
+def _tree(path: Path, split: str) -> dict[str, list[os.DirEntry[str]]]:
     root = path / split
     if not root.is_dir():
         raise ValueError(
             f"`path` (={str(path)!r}) has no folder {split!r}; expected {BATCHES}, or a tree {split}/<class>/<image>"
         )
-    folders = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-    files = [(name, file) for name in folders for file in sorted((root / name).iterdir()) if _is_image(file.name)]
-    stats = [(str(file.relative_to(path)), file.stat().st_size, file.stat().st_mtime_ns) for _, file in files]
-    entries: list[Entry] = [(name, str(file.relative_to(path)), file.read_bytes) for name, file in files]
-    return cached_images(path.name, _key(split, stats), lambda: _decode(entries, folders, path, split, progress))
+    folders = sorted((folder for folder in os.scandir(root) if folder.is_dir()), key=lambda folder: folder.name)
+    return {
+        folder.name: sorted((f for f in os.scandir(folder) if _is_image(f.name)), key=lambda file: file.name)
+        for folder in folders
+    }
+
+
+def _stats(path: Path, split: str) -> list[tuple[str, str, int, int, int]]:
+    """Return what tells a tree from every other: names, sizes, times (that of the inode cannot be set back)."""
+    try:
+        files = [(name, file, file.stat()) for name, found in _tree(path, split).items() for file in found]
+    except OSError as error:  # a dangling link, a folder that is not ours to read
+        raise ValueError(f"{error.filename} cannot be read ({error.strerror}); mend or remove it") from error
+    return [(name, file.name, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, file, s in files]
 
 
 def _is_image(name: str) -> bool:
-    return name.lower().endswith(IMAGE_ENDINGS) and not PurePosixPath(name).name.startswith(".")
+    return name.lower().endswith(IMAGE_ENDINGS) and not name.rpartition("/")[2].startswith(".")
 
 
-def _place(name: PurePosixPath, split: str) -> str | None:
-    """Return the class of a zip member `…/train/<class>/<file>`, or None if it is not of this split."""
-    parts = name.parts
-    return parts[-2] if len(parts) >= 3 and parts[-3] == split else None
-
-
-def _key(split: str, content: Iterable[Sequence[object]]) -> str:
-    return f"{split}-{hashlib.sha256(json.dumps(list(content)).encode()).hexdigest()[:12]}"
-
-
-def _decode(entries: Sequence[Entry], folders: Sequence[str], path: Path, split: str, progress: bool) -> Images:
+def _decode(entries: Sequence[Entry], folders: Iterable[str], path: Path, split: str, progress: bool) -> Images:
     classes = sorted({name for name, *_ in entries} | set(folders))
     if not classes:
         raise ValueError(
             f"`path` (={str(path)!r}) holds no images {split}/<class>/<image> ({', '.join(IMAGE_ENDINGS)})"
         )
-    counts = {name: sum(entry[0] == name for entry in entries) for name in classes}
-    for name, count in counts.items():
-        if count < 2:
+    counts = Counter(name for name, *_ in entries)
+    for name in classes:
+        if (count := counts[name]) < 2:
             raise ValueError(
                 f"class {name!r} of {split!r} has {count} image{'' if count == 1 else 's'}; "
                 "at least 2 are needed: add images or remove its folder"
             )
     pixels: np.ndarray | None = None
-    converted: dict[str, int] = {}
+    converted: Counter[str] = Counter()
     for i, (_, where, read) in enumerate(tqdm(entries, f"reading {split} images", disable=not progress)):
         picture, mode = _open(read, where)
         if mode != "RGB":
-            converted[mode] = converted.get(mode, 0) + 1
+            converted[mode] += 1
         if pixels is None:
             pixels = np.empty((len(entries), *picture.shape), np.uint8)
         if picture.shape != pixels.shape[1:]:
@@ -153,27 +190,35 @@ def _decode(entries: Sequence[Entry], folders: Sequence[str], path: Path, split:
             )
         pixels[i] = picture
     assert pixels is not None
+    made_from = _formats(entries)
     if converted:
         kinds = ", ".join(f"{count} × {mode}" for mode, count in sorted(converted.items()))
+        made_from += f"; {kinds} converted to RGB"  # in the source, for whoever loads them from the cache
         warnings.warn(
-            f"{path.name} ({split}): converted to RGB: {kinds} (transparency dropped, grey repeated)",
+            f"{path.name} ({split}): converted to RGB: {kinds} (transparency dropped, grey repeated, 16 bits → 8)",
             stacklevel=2,
         )
-    labels = torch.tensor([classes.index(name) for name, *_ in entries])
-    return Images(torch.from_numpy(pixels), labels, tuple(classes), split, f"{path.name} ({_formats(entries)})")
+    number = {name: k for k, name in enumerate(classes)}
+    labels = torch.tensor([number[name] for name, *_ in entries])
+    return Images(torch.from_numpy(pixels), labels, tuple(classes), split, f"{path.name} ({made_from})")
 
 
 def _open(read: Callable[[], bytes], where: str) -> tuple[np.ndarray, str]:
     """Decode one image to (3, h, w) and say which mode it was stored in."""
     try:
-        picture = Image.open(io.BytesIO(read()))
+        picture: Image.Image = Image.open(io.BytesIO(read()))
         mode = picture.mode
-        rgb = np.asarray(picture.convert("RGB"))
-    except (UnidentifiedImageError, OSError, zipfile.BadZipFile, SyntaxError) as error:
-        raise ValueError(f"{where} cannot be read as an image ({error}); replace or remove it") from error
-    return rgb.transpose(2, 0, 1), mode
+        if mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion clips at 255
+            picture = Image.fromarray((np.asarray(picture).clip(0, 65535) / 257).round().astype(np.uint8))
+        return np.asarray(picture.convert("RGB")).transpose(2, 0, 1), mode
+    except RuntimeError as error:  # zipfile's, for a password or a compression it does not know
+        raise ValueError(f"{where} cannot be unpacked ({error}); zip it again, plain and without a password") from error
+    except Exception as error:  # Pillow raises many kinds for a damaged file
+        # its own message for this one names no file but a BytesIO
+        reason = "it is empty or of no known format" if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(f"{where} cannot be read as an image ({reason}); replace or remove it") from error
 
 
 def _formats(entries: Sequence[Entry]) -> str:
-    endings = sorted({PurePosixPath(where).suffix.lower().lstrip(".") for _, where, _ in entries})
+    endings = sorted({Path(where).suffix.lower().lstrip(".") for _, where, _ in entries})
     return "/".join({"jpg": "JPEG", "jpeg": "JPEG"}.get(ending, ending.upper()) for ending in endings)

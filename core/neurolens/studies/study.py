@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from neurolens.studies.training import Recipe, train
 
 STUDIES = ("cifar10", "planted")
 PLANTED_SIZES = {"train": 500, "test": 100}  # images of each class
+DATA_CURE = "let NEUROLENS_DATA name a folder or zip of CIFAR-10, or unset it"
 PAPER_NAMES = {"airplane": "plane", "automobile": "car"}  # CIFAR-10's names → the paper's
 # what each of a study's networks is, beyond the study's own settings (READING: "Networks trained")
 NETWORKS: Mapping[str, Mapping[str, object]] = {
@@ -84,22 +86,21 @@ class Study:
 
         Raises:
             FileNotFoundError: If it is neither shipped nor trained; the message says how to train it.
-            ValueError: If its files are damaged.
+            ValueError: If its files are damaged, or `device` is not on this machine.
         """
         place = device or best_device()
         if (network, place) not in self._lenses:
             card = self.card(network)
-            trained = load_network(card).to(place)
-            self._lenses[network, place] = Lens(trained, card.classes, self.test.size, name=f"{self.name}/{network}")
+            trained = load_network(card).to(_usable(place))
+            name = f"{self.name}/{network}{'' if card.shipped else ' (yours)'}"
+            self._lenses[network, place] = Lens(trained, card.classes, self.test.size, name=name)
         return self._lenses[network, place]
 
     def card(self, network: str) -> Card:
         """Return what is known of a trained network; errors as in `lens`."""
         self.classes_of(network)
-        for folder in (own_networks(), SHIPPED):
-            file = folder / self.name / f"{network}.json"
-            if file.exists():
-                return read_card(file)
+        if card := find_card(self.name, network):
+            return card
         raise FileNotFoundError(
             f"`network` (={network!r}) of {self.name} is not here; train it: neurolens train {self.name} {network}"
         )
@@ -123,8 +124,19 @@ class Study:
         device: str = "cpu",
         progress: bool = True,
     ) -> Card:
-        """Train a network, or go on where a killed run stopped, and store it with its card in `out`."""
+        """Train a network, or go on where a killed run stopped, and store it with its card in `out`.
+
+        Raises:
+            ValueError: If `out` cannot be written, `device` is not on this machine, or there is no such network;
+                and as `training.train` does.
+        """
+        device = _usable(device)
         folder = (out or own_networks()) / self.name
+        try:  # now rather than after the first epoch
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise ValueError(f"`out` (={str(folder)!r}) cannot be written ({error.strerror}); name a folder") from error
         images, test = self.images(network, "train"), self.images(network, "test")
         checkpoint = folder / f"{network}.checkpoint"
         trained = train(recipe, images, test, checkpoint, device=device, progress=progress).cpu()
@@ -174,10 +186,34 @@ def _cifar10(split: str, download: bool) -> Images:
         images = download_cifar10(split)
     else:
         raise FileNotFoundError("NEUROLENS_DATA is not set")
+    return as_cifar10(images)
+
+
+def as_cifar10(images: Images) -> Images:
+    """Return the images with the paper's names of the classes.
+
+    Raises:
+        ValueError: If they are not CIFAR-10.
+    """
     images = dataclasses.replace(images, classes=tuple(PAPER_NAMES.get(c, c) for c in images.classes))
     if {"cat", "dog", "plane"} - set(images.classes):
-        raise ValueError(f"NEUROLENS_DATA (={place!r}) is not CIFAR-10: its classes are {', '.join(images.classes)}")
+        few = f"{', '.join(images.classes[:10])}{', …' if len(images.classes) > 10 else ''}"
+        raise ValueError(f"{images.source} is not CIFAR-10: its classes are {few}; {DATA_CURE}")
     return images
+
+
+def find_card(study: str, network: str) -> Card | None:
+    """Return the card of your own network, otherwise that of the shipped one, otherwise nothing."""
+    files = (folder / study / f"{network}.json" for folder in (own_networks(), SHIPPED))
+    return next((read_card(file) for file in files if file.exists()), None)
+
+
+def _usable(device: str) -> str:
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:  # torch has one for a wrong name, another for an absent one
+        raise ValueError(f"`device` (={device!r}) is not on this machine; use {best_device()!r}") from error
+    return device
 
 
 def _planted(notice: str) -> Study:

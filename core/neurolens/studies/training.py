@@ -73,7 +73,7 @@ class Recipe:
 def build_network(recipe: Recipe, images: Images) -> nn.Module:
     """Return the recipe's network with seeded initial weights, normalising by the mean and std of `images`."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+        torch.default_generator.manual_seed(recipe.seed)  # torch.manual_seed would reseed CUDA, which is not forked
         make = ARCHITECTURES[recipe.architecture]
         return make(len(images.classes), recipe.width, images.mean, images.std)
 
@@ -285,7 +285,7 @@ def _save(checkpoint: Path, belongs: dict, state: dict, epochs: int) -> None:
 def _resume(checkpoint: Path, belongs: dict, state: dict) -> int:
     """Put the stored state back; return how many epochs it has behind it."""
     try:
-        stored = torch.load(checkpoint, weights_only=True)
+        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(f"`checkpoint` (={str(checkpoint)!r}) cannot be read ({error}); delete it") from error
     for name, mine in belongs.items():
