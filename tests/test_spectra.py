@@ -83,3 +83,8 @@ def test_distance_needs_images_alike(noise):
         nl.spectrum_distance(noise, noise[:, :, :16])
     with pytest.raises(ValueError, match=r"`real` \(=\(0, 3, 32, 32\)\)"):
         nl.spectrum_distance(noise, noise[:0])
+
+
+def test_no_images_no_numbers(noise):
+    assert nl.high_frequency_share(noise[:0]).shape == (0,)
+    assert nl.spectrum_distance(noise[:0], noise).shape == (0,)

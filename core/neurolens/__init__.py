@@ -34,6 +34,11 @@ from neurolens.visualization.fooling import background_complexity as background_
 from neurolens.visualization.fooling import edges as edges
 from neurolens.visualization.fooling import fool as fool
 from neurolens.visualization.fooling import robustness as robustness
+from neurolens.visualization.lifelike import Climbs as Climbs
+from neurolens.visualization.lifelike import TradeOff as TradeOff
+from neurolens.visualization.lifelike import climb_in_ways as climb_in_ways
+from neurolens.visualization.lifelike import paced_rate as paced_rate
+from neurolens.visualization.lifelike import trade_off as trade_off
 from neurolens.visualization.priors import AlphaNorm as AlphaNorm
 from neurolens.visualization.priors import Jitter as Jitter
 from neurolens.visualization.priors import TotalVariation as TotalVariation

@@ -11,6 +11,10 @@ from neurolens.claims.fooling import pixel_correlation as pixel_correlation
 from neurolens.claims.ledger import Check as Check
 from neurolens.claims.ledger import Claim as Claim
 from neurolens.claims.ledger import Verdict as Verdict
+from neurolens.claims.lifelike import LIFELIKE_POOLING, LIFELIKE_REGULARISERS, LIFELIKE_TRANSFORMS
+from neurolens.claims.lifelike import lifelike_pooling as lifelike_pooling
+from neurolens.claims.lifelike import lifelike_regularisers as lifelike_regularisers
+from neurolens.claims.lifelike import lifelike_transforms as lifelike_transforms
 from neurolens.claims.middle import HISTOGRAM_DEPTH, SEMANTICS_DEPTH
 from neurolens.claims.middle import histogram_depth as histogram_depth
 from neurolens.claims.middle import semantics_depth as semantics_depth
@@ -30,5 +34,8 @@ CLAIMS = {
         SEMANTICS_DEPTH,
         HISTOGRAM_DEPTH,
         SUPER_TRAIN,
+        LIFELIKE_TRANSFORMS,
+        LIFELIKE_REGULARISERS,
+        LIFELIKE_POOLING,
     )
 }

@@ -6,6 +6,9 @@ from neurolens.figures.fooling import contact_sheet as contact_sheet
 from neurolens.figures.fooling import fooling_rows as fooling_rows
 from neurolens.figures.fooling import messiness as messiness
 from neurolens.figures.fooling import overview as overview
+from neurolens.figures.lifelike import lifelike_rows as lifelike_rows
+from neurolens.figures.lifelike import spectra as spectra
+from neurolens.figures.lifelike import trade_offs as trade_offs
 from neurolens.figures.middle import atlas_rows as atlas_rows
 from neurolens.figures.middle import by_depth as by_depth
 from neurolens.figures.middle import unit_cards as unit_cards

@@ -14,6 +14,8 @@ def power_spectrum(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     The image is taken as one tile of a periodic pattern: a step from border to border counts as an edge.
     """
     h, w = images.shape[2:]
+    if not len(images):  # which the FFT library refuses
+        return torch.empty(0, h, w, dtype=torch.float64)
     return (torch.fft.fft2(images.cpu().double()).abs() / (h * w)).square().mean(1)
 
 
