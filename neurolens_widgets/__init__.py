@@ -3,6 +3,7 @@
 import sys
 
 from neurolens_widgets.ascent_studio import AscentStudio as AscentStudio
+from neurolens_widgets.filter_picker import FilterPicker as FilterPicker
 from neurolens_widgets.prediction import Prediction as Prediction
 
 if "google.colab" in sys.modules:  # Colab shows ipycanvas and bqplot only after this

@@ -1,6 +1,7 @@
 """The small parts that widgets are put together from."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import ipywidgets as widgets
 
@@ -52,8 +53,7 @@ class Choices(widgets.HBox):
 
     def __init__(self, labels: Mapping[str, str], press: Callable[[str], object], *css: str):
         self.buttons = {
-            name: button(label, "", name, lambda name=name: press(name), f"{css[0]}-one")
-            for name, label in labels.items()
+            name: button(label, "", name, partial(press, name), f"{css[0]}-one") for name, label in labels.items()
         }
         super().__init__([*self.buttons.values()])
         with_classes(self, *css)

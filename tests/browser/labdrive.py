@@ -62,6 +62,7 @@ class Lab:
     """A JupyterLab server of its own: a free port, its own token, no settings of the user's."""
 
     def __init__(self, root: Path, **environment: str):
+        self.root = root
         self.home = Path(tempfile.mkdtemp(prefix="neurolens-lab-"))
         for plugin, settings in SETTINGS.items():
             file = self.home / "settings" / f"{plugin}.jupyterlab-settings"
