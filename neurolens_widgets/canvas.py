@@ -163,6 +163,8 @@ class Tiles(widgets.Box):
         leave: See `Pixels`.
     """
 
+    _awake: "Tiles | None" = None  # whose canvas hears keys; the pointer may leave it without a word
+
     def __init__(
         self,
         size: tuple[int, int],
@@ -247,6 +249,9 @@ class Tiles(widgets.Box):
     def _choose(self, place: int) -> None:
         if self._select is not None:
             self._select(place)
+            if Tiles._awake is not None and Tiles._awake is not self:
+                Tiles._awake.canvas.remove_class("nl-awake")
+            Tiles._awake = self
             self.canvas.add_class("nl-awake").focus()
 
     def _left(self, back: bool) -> None:

@@ -177,10 +177,11 @@ class FilterView:
         self._caption(0, "Its optimum", reading)
         if chart:
             edges, counts, high = picker.filters.histogram(picker.at)
-            self.chart.show(edges, counts, None if optimum is None else optimum.score)
-            best = f"of {len(picker.filters.scan)} images, up to {high:.3g}"
+            beyond = self.chart.show(edges, counts, None if optimum is None else optimum.score)
+            best = f"of {len(picker.filters.scan)} images, counted on a log scale; up to {high:.3g}"
             if optimum is not None:
                 times = f", {optimum.score / high:.1f} × that" if high > 0 and optimum.score > 0 else ""
+                times += ", beyond the border" if beyond else ""
                 best += f'; <i class="nl-mark">▎</i>its optimum {optimum.score:.3g}{times}'
             self._chart_head.value = f"<h4>Values <span>{best}</span></h4>"
 

@@ -135,13 +135,18 @@ class HistogramChart:
         self._up = bqplot.Axis(scale=self._y, side="left", grid_lines="none")
         self.figure = _figure([self._area, self._mark], [self._across, self._up])
 
-    def show(self, edges: NDArray[np.float64], counts: NDArray[np.int64], score: float | None) -> None:
-        """Draw counts between the edges; a score beyond what can be drawn to scale is marked at the border."""
-        filled = np.flatnonzero(counts)
-        low, high = float(edges[filled[0]]), float(edges[filled[-1] + 1])
+    def show(self, edges: NDArray[np.float64], counts: NDArray[np.int64], score: float | None) -> bool:
+        """Draw counts between the edges, and a mark at the score.
+
+        Returns whether the score lies beyond what can be drawn to scale; its mark is dashed then, at the border.
+        """
+        first, last = np.flatnonzero(counts)[[0, -1]]
+        edges, counts = edges[first : last + 2], counts[first : last + 1]
+        low, high = float(edges[0]), float(edges[-1])
         room = high - low
         end = high + 0.05 * room if score is None else min(max(high, score), high + 2 * room) + 0.05 * room
         start = low if score is None else min(low, max(score, low - room))
+        beyond = score is not None and not start <= score <= end
         decades = range(int(np.log10(counts.max())) + 1)
         heights = np.log10(counts + 1.0)
         with self._x.hold_sync(), self._y.hold_sync(), self._area.hold_sync(), self._mark.hold_sync():
@@ -150,9 +155,10 @@ class HistogramChart:
             self._up.tick_values = np.array([np.log10(10**k + 1) for k in decades])
             self._up.tick_labels = {f"{np.log10(10**k + 1)}": f"{10**k}" for k in decades}
             self._area.x, self._area.y = edges, np.append(heights, 0)
-            self._mark.visible = score is not None
+            self._mark.visible, self._mark.line_style = score is not None, "dashed" if beyond else "solid"
             self._mark.x = np.full(2, np.clip(score or 0.0, start, end))
             self._mark.y = np.array([0, float(heights.max()) * 1.05])
+        return beyond
 
 
 def _figure(marks: list[bqplot.Mark], axes: list[bqplot.Axis]) -> bqplot.Figure:

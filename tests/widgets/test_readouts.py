@@ -8,8 +8,11 @@ import pytest
 
 from neurolens_widgets.readouts import (
     MOST_POINTS,
+    NOW_COLOUR,
+    HistogramChart,
     ObjectiveChart,
     class_address,
+    class_bars,
     error_box,
     percent,
     prediction,
@@ -66,3 +69,28 @@ def test_errors_are_text_with_the_traceback_folded():
     assert "&lt;b&gt;" in page
     assert "<details>" in page
     assert "Traceback &lt;i&gt;" in page
+
+
+def test_the_histogram_marks_a_score_at_its_place_or_beyond_at_the_border():
+    chart, edges = HistogramChart(), np.arange(7) / 2
+    counts = np.array([0, 9, 0, 99, 1, 0])
+    area, mark = chart.figure.marks
+    assert not chart.show(edges, counts, 3.5)
+    assert area.x.tolist() == [0.5, 1, 1.5, 2, 2.5]
+    assert np.allclose(area.y, [1, 0, 2, np.log10(2), 0])
+    assert (mark.x[0], mark.line_style, mark.visible) == (3.5, "solid", True)
+    ticks = dict(zip(chart._up.tick_values, chart._up.tick_labels.values(), strict=True))
+    assert ticks[np.log10(11)] == "10"
+    assert chart.show(edges, counts, 1000.0)
+    assert mark.x[0] == area.scales["x"].max < 10
+    assert mark.line_style == "dashed"
+    assert not chart.show(edges, counts, None)
+    assert not mark.visible
+
+
+def test_class_bars_stand_for_means():
+    html = class_bars(["cat", "<dog>", "fox"], np.array([0.5, 2.0, -1.0]))
+    assert re.findall(r"width:([\d.]+)%", html) == ["25.0", "100.0", "0.0"]
+    assert html.count(NOW_COLOUR) == 1
+    assert "&lt;dog&gt;" in html
+    assert "nan" not in class_bars(["cat", "dog"], np.zeros(2))
