@@ -125,8 +125,8 @@ def squares():
 
 
 def test_pooling_compares_networks_that_differ_in_nothing_else(squares):
-    recipe = Recipe(width=4, epochs=15, coarse_share=0, batch_size=16)
-    verdict = nl.claims.lifelike_pooling(squares, squares, seeds=(0, 1), recipe=recipe, steps=100, pace=0.1)
+    recipe = Recipe(width=8, epochs=15, coarse_share=0, batch_size=16, learning_rate=0.02)
+    verdict = nl.claims.lifelike_pooling(squares, squares, seeds=(0, 1), recipe=recipe, steps=400, pace=0.1)
     assert verdict.claim is CLAIMS["lifelike-pooling"]
     shares = {name: verdict.measured[f"high-frequency share, {name}"] for name in lifelike.VARIANTS}
     assert all(0 < one.value < 1 and one.n == 2 for one in shares.values()), verdict

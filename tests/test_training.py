@@ -165,7 +165,7 @@ def test_a_loss_that_is_no_number_is_an_error_and_the_checkpoint_stays(tmp_path,
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"architecture": "alexnet"}, r"`architecture` \(='alexnet'\) must be one of resnet18, vgg16"),
+        ({"architecture": "alexnet"}, r"`architecture` \(='alexnet'\) must be one of resnet18"),
         ({"epochs": 0}, r"`epochs` \(=0\) must be positive"),
         ({"learning_rate": -1}, r"`learning_rate` \(=-1\) must be positive"),
         ({"cutout": -1}, r"`cutout` \(=-1\) must not be negative"),
