@@ -4,7 +4,7 @@ import neurolens as nl
 import pytest
 import torch
 from neurolens.claims import super_set, super_training
-from neurolens.studies.training import fine_tune
+from neurolens.studies.tuning import fine_tune
 
 
 @pytest.fixture

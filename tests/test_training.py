@@ -102,6 +102,14 @@ def test_a_killed_run_of_the_planted_study_resumes_to_the_same_weights(tmp_path)
     assert torch.equal(weights(resumed), weights(whole))
 
 
+@pytest.mark.parametrize("width", [4, 8, 12])
+def test_narrow_networks_learn_from_odd_batches(tmp_path, width):
+    """In bf16 and channels last, oneDNN corrupted memory here."""
+    torch.set_num_threads(2)
+    network = train(replace(TINY, width=width, batch_size=3), toy(30), toy(), tmp_path / "c", progress=False)
+    assert torch.isfinite(weights(network)).all()
+
+
 def test_crop_and_flip_is_the_loop_written_out():
     x = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     found = crop_and_flip(x, torch.Generator().manual_seed(2))

@@ -13,7 +13,8 @@ from neurolens import statistics
 from neurolens.claims.ledger import Check, Claim, Verdict
 from neurolens.lens import Lens
 from neurolens.studies.data import Images, gaussian_noise
-from neurolens.studies.training import Recipe, accuracy, fine_tune, train
+from neurolens.studies.training import Recipe, accuracy, train
+from neurolens.studies.tuning import fine_tune
 from neurolens.units import logit
 from neurolens.visualization.ascent import Ascent
 
