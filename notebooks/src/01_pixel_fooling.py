@@ -144,7 +144,8 @@ subtle
 # moved to raise the dog score by one:
 #
 # $$R = \frac{\eta\,T}{\lVert x_T - x_0 \rVert_2}$$
-#
+
+# %% [markdown]
 # Why is this a distance per unit of score? With a gradient of length $g$, the climb covers $D = \eta T g$ and gains
 # $\eta T g^2$: that is $1/g$ per unit, and $1/g = \eta T / D$. On a straight climb it depends neither on the
 # learning rate $\eta$ nor on the number of steps $T$. So we may take fewer, longer steps and ask many more cats. Do
