@@ -159,6 +159,7 @@ def test_a_strength_that_makes_the_climb_burst_gains_nothing(lens):
     curve = nl.trade_off(lens, nl.AlphaNorm, (1e-3, 1e12), steps=6, learning_rate=1e3, keep_range=False)
     assert curve.gains.isnan().tolist() == curve.shares.isnan().tolist() == [False, False, True]
     assert curve.strongest() == 1e-3
+    assert nl.figures.trade_offs({"α-norm": curve})._repr_png_()
 
 
 def test_the_pace_is_how_far_a_typical_class_moves_a_pixel_at_first(lens):

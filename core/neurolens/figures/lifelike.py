@@ -53,9 +53,10 @@ def trade_offs(curves: dict[str, TradeOff]) -> Picture:
     for ax, (name, curve) in zip(axes, curves.items(), strict=True):
         weights = curve.weights[1:]
         ax.plot(weights, array(curve.gains[1:]), "o-", color=BLUE, ms=4)
+        ax.axhline(0, color="none")  # keeps zero in view
         ax.axhline(curve.gains[0].item(), color=BLUE, lw=0.8, ls=":")
         ax.axvline(curve.strongest(), color="0.6", lw=0.8)
-        ax.set(xscale="log", ylim=(0, 1.1 * curve.gains.max().item()), title=name, xlabel="λ (grey: chosen)")
+        ax.set(xscale="log", title=name, xlabel="λ (grey: chosen)")
         ax.set_ylabel("rise of Φ (dotted: without)", color=BLUE)
         ax.xaxis.set_major_formatter(ScalarFormatter())
         twin = ax.twinx()
