@@ -103,3 +103,13 @@ def test_a_folder_is_replaced_whole(tmp_path):
             (draft / content).write_text(content)
     assert [file.name for file in target.iterdir()] == ["two"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_starting_points_are_images_and_noise_as_the_last():
+    pixels = torch.randint(0, 256, (9, 3, 4, 4), generator=torch.Generator().manual_seed(0)).byte()
+    images = nl.Images(pixels, torch.arange(9) % 3, ("a", "b", "c"), "test", "noise")
+    start, names = nl.starting_points(images, 4, seed=2)
+    drawn = images.sample(4, 2)
+    assert torch.equal(start[:4], drawn.rgb())
+    assert names == [*("abc"[label] for label in drawn.labels), "noise"]
+    assert torch.equal(start[4:], nl.gaussian_noise(images, 1, 2).rgb())

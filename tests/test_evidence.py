@@ -1,12 +1,12 @@
 """Occlusion against captum and brute force; areas of known maps; super images against single climbs; planted truth."""
 
 import warnings
+from dataclasses import replace
 
 import neurolens as nl
 import pytest
 import torch
-from neurolens.claims import evidence_pair
-from neurolens.studies import planted
+from neurolens.claims import evidence_on_parts, evidence_pair
 from neurolens.visualization.attribution import HeatMap
 from neurolens.visualization.evidence import effective_area, occlusion, share_inside, super_images
 from torch import nn
@@ -115,14 +115,15 @@ def test_networks_that_share_no_class(lens, images):
 @pytest.mark.slow
 def test_occlusion_finds_the_planted_evidence():
     """The near pair differs in the head alone, the far pair in everything."""
-    study = nl.open_study("planted")
-    drawn = planted.render(100, planted.SEEDS["test"])
-    name = planted.NEAR_PAIR[1]
-    shown = torch.as_tensor(drawn.labels) == planted.CLASSES.index(name)
-    x, head = torch.as_tensor(drawn.pixels)[shown].float() / 255, torch.as_tensor(drawn.mask("head"))[shown]
-    shares = [
-        nl.statistics.mean(share_inside(occlusion(study.lens(pair), x, f"logit:{name}"), head))
-        for pair in ("near_pair", "far_pair")
-    ]
-    assert shares[0].low > 3 * head.float().mean()  # three times what an even spread would give
-    assert shares[0].low > shares[1].high
+    near, far = (evidence_on_parts(nl.open_study("planted"), pair) for pair in ("near_pair", "far_pair"))
+    assert sum(area for _, area in near.values()) == pytest.approx(1)
+    assert sum(inside.value for inside, _ in near.values()) == pytest.approx(1, abs=1e-4)
+    inside, area = near["head"]
+    assert inside.n == 100
+    assert inside.low > 3 * area  # three times what an even spread would give
+    assert inside.low > far["head"][0].high
+
+
+def test_only_the_planted_study_knows_its_parts(planted_cache):
+    with pytest.raises(ValueError, match=r"`study` \(='mine'\) must be the planted one"):
+        evidence_on_parts(replace(planted_cache, name="mine"), "near_pair")

@@ -7,6 +7,7 @@ from neurolens import statistics as statistics
 from neurolens.lens import Lens as Lens
 from neurolens.studies.data import Images as Images
 from neurolens.studies.data import gaussian_noise as gaussian_noise
+from neurolens.studies.data import starting_points as starting_points
 from neurolens.studies.sources import load_images as load_images
 from neurolens.studies.study import Study as Study
 from neurolens.studies.study import open_study as open_study

@@ -1,9 +1,10 @@
 """Numbers with their uncertainty: every estimate carries a 95% interval and its n."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from scipy import stats
 from torch import Tensor
@@ -44,9 +45,9 @@ def median(values: Float[Tensor, " n"], seed: int = 0) -> Estimate:
     return _bootstrap((values,), lambda a: float(np.median(a)), seed)
 
 
-def over_seeds(values: Float[Tensor, " n"]) -> Estimate:
+def over_seeds(values: Float[Tensor, " n"] | Sequence[float]) -> Estimate:
     """Return the mean of a few independent runs with Student's interval; it is infinite for a single run."""
-    n = len(values)
+    values, n = torch.as_tensor(values), len(values)
     if n < 2:
         return Estimate(float(values.mean()), -float("inf"), float("inf"), n)
     reach = stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.double().std().item() / n**0.5

@@ -1,6 +1,7 @@
 """What the paper claims, and what we find: one module for each of its sections."""
 
 from neurolens.claims.evidence import EVIDENCE_PAIR
+from neurolens.claims.evidence import evidence_on_parts as evidence_on_parts
 from neurolens.claims.evidence import evidence_pair as evidence_pair
 from neurolens.claims.fooling import ACC_CAT_DOG, FOOL_MESSY, FOOL_SKETCH, FOOL_SUBTLE
 from neurolens.claims.fooling import acc_cat_dog as acc_cat_dog

@@ -7,11 +7,14 @@ from torch import Tensor
 from neurolens import statistics
 from neurolens.claims.ledger import Check, Claim, Verdict
 from neurolens.lens import Lens
+from neurolens.statistics import Estimate
+from neurolens.studies import planted
 from neurolens.studies.data import Images
+from neurolens.studies.study import Study
 from neurolens.units import Objective, logit
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.attribution import difference_map, grad_cam
-from neurolens.visualization.evidence import effective_area, occlusion
+from neurolens.visualization.evidence import effective_area, occlusion, share_inside
 
 KINDS = ("area of the Grad-CAM", "area of the occlusion map", "area changed by the climb")
 EVIDENCE_PAIR = Claim(
@@ -67,6 +70,33 @@ def evidence_pair(
         measured[f"{kind}, far pair minus near pair"] = statistics.mean((b - a)[both])
         measured[f"{kind}, near pair"] = statistics.mean(a[both])
     return EVIDENCE_PAIR.judge(setting, measured)
+
+
+def evidence_on_parts(study: Study, network: str, each: int = 100) -> dict[str, tuple[Estimate, float]]:
+    """Return, for the planted study, the share of the occlusion map on each part, and the part's share of the area.
+
+    The images are fresh ones of the class that both pairs share; where the near pair differs is known.
+
+    Args:
+        study: The planted study.
+        network: `"near_pair"` or `"far_pair"`.
+        each: How many images.
+
+    Raises:
+        ValueError: If the parts of the study's images are not known.
+    """
+    if study.name != "planted":
+        raise ValueError(f"`study` (={study.name!r}) must be the planted one, whose parts are known")
+    drawn = planted.render(each, planted.SEEDS["test"])
+    name = study.pairs["near_pair"][1]
+    shown = torch.as_tensor(drawn.labels == planted.CLASSES.index(name))
+    heat = occlusion(study.lens(network), torch.as_tensor(drawn.pixels)[shown].float() / 255, logit(name))
+    masks = {part: torch.as_tensor(drawn.mask(part))[shown] for part in planted.PARTS}
+    found = {}
+    for part, mask in masks.items():
+        inside = share_inside(heat, mask)
+        found[part] = statistics.mean(inside[torch.isfinite(inside)]), mask.double().mean().item()
+    return found
 
 
 def _areas(

@@ -18,7 +18,7 @@ def super_grid(lens: Lens, found: SuperImages, data: str, names: Sequence[str] =
     """
     rates = found.learning_rates
     caption = f"{lens.name}, {data}, {found.target} climbed, {found.steps} steps, fp32"
-    picture = Picture(1.35 * (len(rates) + 1), 1.5 * len(found.start) + 0.5, caption)
+    picture = Picture(8, 1.5 * len(found.start) + 0.5, caption)
     axes = picture.subplots(len(found.start), len(rates) + 1, squeeze=False)
     for row, start in enumerate(found.start):
         pictures = [start, *found.end[:, row]]

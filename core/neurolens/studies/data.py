@@ -147,6 +147,13 @@ def gaussian_noise(images: Images, n: int, seed: int = 0) -> Images:
     return Images(pixels, torch.zeros(n, dtype=torch.int64), ("noise",), "noise", source)
 
 
+def starting_points(images: Images, n: int, seed: int = 0) -> tuple[Float[Tensor, "n+1 c h w"], list[str]]:
+    """Return `n` images drawn at random and Gaussian noise as the last, to climb from (§2.2), and their names."""
+    drawn = images.sample(n, seed)
+    names = [*(images.classes[label] for label in drawn.labels.tolist()), "noise"]
+    return torch.cat([drawn.rgb(), gaussian_noise(images, 1, seed).rgb()]), names
+
+
 def cached_images(name: str, key: str, make: Callable[[], Images]) -> Images:
     """Return the images stored under `key`, or make and store them.
 

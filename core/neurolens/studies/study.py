@@ -30,9 +30,14 @@ NETWORKS: Mapping[str, Mapping[str, object]] = {
     "reseeded": {"seed": 1},
     "vgg16": {"architecture": "vgg16"},
 }
-SETTINGS: Mapping[str, Mapping[str, object]] = {
-    "cifar10": {"width": 64, "epochs": 60, "coarse_share": 0.3, "cutout": 12},
-    "planted": {"width": 16, "epochs": 14, "coarse_share": 0.0},
+_TEN_CLASSES = {"width": 64, "epochs": 24, "coarse_share": 0.3, "batch_size": 128, "learning_rate": 0.1, "cutout": 8}
+SETTINGS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
+    "cifar10": {
+        "near_pair": {"width": 64, "epochs": 60, "coarse_share": 0.3, "cutout": 12},
+        "far_pair": {"width": 64, "epochs": 24, "coarse_share": 0.3, "cutout": 8},
+        **dict.fromkeys(("all", "reseeded", "vgg16"), _TEN_CLASSES),
+    },
+    "planted": {network: {"width": 16, "epochs": 14, "coarse_share": 0.0} for network in NETWORKS},
 }
 
 
@@ -75,7 +80,7 @@ class Study:
     def recipe(self, network: str, **changes: object) -> Recipe:
         """Return how this study trains a network, with `changes` to the recipe where given."""
         self.classes_of(network)
-        return Recipe(**{**SETTINGS[self.name], **NETWORKS[network], **changes})  # type: ignore[arg-type]
+        return Recipe(**{**SETTINGS[self.name][network], **NETWORKS[network], **changes})  # type: ignore[arg-type]
 
     def lens(self, network: str, device: str | None = None) -> Lens:
         """Return a lens on a trained network: your own where you trained one, otherwise the shipped one.
