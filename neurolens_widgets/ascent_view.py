@@ -97,11 +97,13 @@ class AscentView:
         )
         classes = widgets.Dropdown(options=[("pick a class …", ""), *logits.items()])
         rate = widgets.FloatLogSlider(base=10, min=-5, max=1, step=0.05, readout_format=".3g")
-        rate.continuous_update = False  # else the browser sends back the stop next to the value that Python set
         rate.tooltip = "Step along the gradient, from 1e-5 to 10; holds from the next step"
         steps = widgets.BoundedIntText(min=1, max=MOST_STEPS, tooltip="How many updates")
         traitlets.link((studio, "objective"), (self._address, "value"))
-        traitlets.link((studio, "learning_rate"), (rate, "value"))
+        self._rate = rate
+        self._show_rate()
+        studio.observe(lambda _: self._show_rate(), "learning_rate")
+        rate.observe(lambda change: studio.set_trait("learning_rate", change["new"]), "value")
         traitlets.link((studio, "steps"), (steps, "value"))
         traitlets.dlink((studio, "objective"), (classes, "value"), lambda text: text if text in logits.values() else "")
         classes.observe(lambda change: change["new"] and studio.set_trait("objective", change["new"]), "value")
@@ -121,6 +123,13 @@ class AscentView:
         row = widgets.HBox(fields)
         row.add_class("nl-fields")
         return box([row, buttons], "nl-settings")
+
+    def _show_rate(self) -> None:
+        """Set the slider; were it to update continuously, the browser would send back the stop next to the value."""
+        if self._rate.value != self.studio.learning_rate:
+            self._rate.continuous_update = False
+            self._rate.value = self.studio.learning_rate
+            self._rate.continuous_update = self.studio.status == "running"
 
     def _stage(self) -> widgets.Widget:
         height, width = self.studio.lens.size
@@ -198,6 +207,7 @@ class AscentView:
         self._status.value = f'<p aria-live="{live}">{escape(studio.summary())}</p>'
         self._errors.value = error_box(studio.error, studio.traceback)
         self._errors.layout.display = None if studio.error else "none"
+        self._rate.continuous_update = status == "running"  # a drag is felt at once; else a typed number stays exact
         self._run.description = "Resume" if status == "paused" else "Run"
         for control, usable in ((self._pause, status == "running"), (self._stop, status in ("running", "paused"))):
             # a disabled button would lose the keyboard's focus, to nowhere

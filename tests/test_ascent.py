@@ -56,6 +56,23 @@ def test_maximises(lens, images):
     assert (ascent.scores > ascent.history[0]).all()
 
 
+def test_an_optimizer_that_searches_within_a_step(lens, network, images):
+    x = images[:1].clone().requires_grad_()
+    peer = torch.optim.LBFGS([x], lr=0.1)
+
+    def loss():
+        peer.zero_grad()
+        value = -network(x)[:, 1].sum()
+        value.backward()
+        return value
+
+    for _ in range(2):
+        peer.step(loss)
+    ascent = nl.Ascent(lens, "logit:dog", images[:1], 0.1, 2, optimizer=torch.optim.LBFGS, keep_range=False).run()
+    torch.testing.assert_close(ascent.images, x.detach(), rtol=1e-4, atol=1e-4)
+    assert ascent.scores > ascent.history[0]
+
+
 def test_any_torch_optimizer_with_its_learning_rate(lens, network, images):
     ascent = nl.Ascent(lens, "logit:dog", images, 0.02, 3, optimizer=torch.optim.Adam, keep_range=False).run()
     x = images.clone().requires_grad_()

@@ -47,15 +47,20 @@ def test_the_learning_rate_stays_what_it_was_set_to(notebook, studio):
     page.wait_for_timeout(700)
     assert notebook.python("print(studio.learning_rate)") == "0.5"
 
+    notebook.python("studio.learning_rate, studio.steps = 0.5, 100_000; studio.run()")
     handle = studio.locator(".nl-learning-rate .noUi-handle").bounding_box()
     x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
+    page.mouse.move(x - 20, y, steps=4)
+    page.wait_for_timeout(700)
+    assert 1e-3 < float(notebook.python("print(studio.learning_rate)")) < 0.4  # while the mouse is still down
     page.mouse.move(x - 40, y, steps=4)
     page.mouse.up()
     page.wait_for_timeout(700)
     rate = float(notebook.python("print(studio.learning_rate)"))
     assert 1e-3 < rate < 0.1
+    notebook.python("studio.stop()")
     expect(shown).to_have_text(f"{rate:#.3g}")
 
 

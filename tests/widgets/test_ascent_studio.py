@@ -180,10 +180,17 @@ def test_steps_lowered_below_the_step_at_work_are_not_called_a_goal(studio, gate
     assert studio.now_frame.step > 2
 
 
-def test_the_slider_sends_only_what_is_dragged(studio):
-    assert not part(studio, "nl-learning-rate").continuous_update
+def test_the_slider_is_felt_at_once_while_the_climb_runs(studio, gate):
+    slider = part(studio, "nl-learning-rate")
+    assert not slider.continuous_update
+    studio.run()
     studio.learning_rate = 0.03
-    assert part(studio, "nl-learning-rate").value == 0.03
+    assert (slider.value, slider.continuous_update) == (0.03, True)
+    slider.value = 0.5
+    assert studio.learning_rate == 0.5
+    gate.release(5)
+    studio.stop()
+    assert not slider.continuous_update
 
 
 def test_buttons_that_lead_nowhere_keep_the_focus_and_do_nothing(studio, gate):

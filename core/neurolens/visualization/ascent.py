@@ -1,5 +1,6 @@
 """Activation maximization: climb the gradient of a unit on the pixels (§2, Eq. 1)."""
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -51,7 +52,9 @@ class Ascent:
         jitter: How far the gradient (or the image) is moved at random at each step; not at all where none is given.
         leaky: Share of the gradient that passes back through closed ReLUs, to wake a dead unit; see `Lens.outputs`.
         seed: Of the jitter. Each step draws by the seed and its own number, so a pause changes nothing.
-        optimizer: Called as `optimizer([pixels], lr=…, maximize=True)`; plain SGD where none is given.
+        optimizer: Called as `optimizer([pixels], lr=…)`, any of torch's for dense tensors; plain SGD where none is
+            given. One that evaluates the objective anew within a step, as LBFGS does, moves all images by a common
+            search: give it one image.
         keep_range: Clip the pixels to [0, 1] after each update, so that the image stays an image.
         precision: `"bf16"` is faster where the device has it, and 0.4% off.
 
@@ -105,7 +108,9 @@ class Ascent:
         self.seed = seed
         self._pixels = start.detach().to(lens.device, torch.float32).clone().requires_grad_()
         make = optimizer or torch.optim.SGD
-        self._optimizer = make([self._pixels], lr=learning_rate, maximize=True)
+        self._optimizer = make([self._pixels], lr=learning_rate)
+        closure = inspect.signature(self._optimizer.step).parameters["closure"]
+        self._closure = [self._loss] if closure.default is inspect.Parameter.empty else []
         self._layers = set().union(*(one.layers for one in self.objectives))
         self._scores: list[Tensor] = []
         self._penalties: list[Tensor] = []
@@ -189,6 +194,25 @@ class Ascent:
 
     def _look(self) -> Step:
         """Score the current images, and leave their gradient ready for the next update."""
+        scores, penalties, gradient, outputs = self._evaluate()
+        self._pixels.grad = -gradient  # torch's optimizers minimise
+        totals = scores - penalties
+        if not (torch.isfinite(totals).all() and torch.isfinite(gradient).all()):
+            raise FloatingPointError(
+                f"the objective or its gradient is no longer a number at step {self.index + 1} with "
+                f"`learning_rate` (={self.learning_rate:g}); lower it. `best_images` holds the best so far"
+            )
+        better = totals > self._best_totals
+        self._best_totals = torch.where(better, totals, self._best_totals)
+        self.best_scores = torch.where(better, scores, self.best_scores)
+        self.best_images = torch.where(better[:, None, None, None], self._pixels.detach(), self.best_images)
+        self._scores.append(scores)
+        self._penalties.append(penalties)
+        logits = outputs.get(OUTPUT)
+        return Step(self.index, self.images, scores, penalties, None if logits is None else logits.detach())
+
+    def _evaluate(self) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, "n c h w"], dict[str, Tensor]]:
+        """Return the current images' scores and penalties, the gradient to climb, and the outputs they are read off."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + len(self._scores))
         with torch.enable_grad():
             seen = self._pixels
@@ -204,22 +228,13 @@ class Ascent:
             if seen is not self._pixels:  # a step's scores are those of the image itself
                 outputs = self._outputs(self._pixels)
                 scores = self._score(outputs)
-        self._pixels.grad = gradient
-        scores, penalties = scores.detach(), penalties.detach()
-        totals = scores - penalties
-        if not (torch.isfinite(totals).all() and torch.isfinite(gradient).all()):
-            raise FloatingPointError(
-                f"the objective or its gradient is no longer a number at step {self.index + 1} with "
-                f"`learning_rate` (={self.learning_rate:g}); lower it. `best_images` holds the best so far"
-            )
-        better = totals > self._best_totals
-        self._best_totals = torch.where(better, totals, self._best_totals)
-        self.best_scores = torch.where(better, scores, self.best_scores)
-        self.best_images = torch.where(better[:, None, None, None], self._pixels.detach(), self.best_images)
-        self._scores.append(scores)
-        self._penalties.append(penalties)
-        logits = outputs.get(OUTPUT)
-        return Step(self.index, self.images, scores, penalties, None if logits is None else logits.detach())
+        return scores.detach(), penalties.detach(), gradient, outputs
+
+    def _loss(self) -> Float[Tensor, ""]:
+        """Return what an optimizer that searches within a step makes smaller, its gradient left on the pixels."""
+        scores, penalties, gradient, _ = self._evaluate()
+        self._pixels.grad = -gradient
+        return (penalties - scores).sum()
 
     def _outputs(self, images: Float[Tensor, "n c h w"]) -> dict[str, Tensor]:
         return self.lens.outputs(images, self._layers, precision=self.precision, leaky=self.leaky)
@@ -237,7 +252,7 @@ class Ascent:
     def _climb(self) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate
-        self._optimizer.step()
+        self._optimizer.step(*self._closure)
         self._pixels.grad = None
         if self.keep_range:
             with torch.no_grad():
