@@ -1,26 +1,24 @@
 """Climb a unit's gradient on the pixels and watch it work: the widget of §2.1."""
 
-import base64
 import threading
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
-import ipywidgets as widgets
 import neurolens as nl
 import torch
 import traitlets
 from PIL import Image
 
 from neurolens_widgets.ascent_view import MOST_STEPS, AscentView
-from neurolens_widgets.frame import draw_still, look, png
+from neurolens_widgets.card import Card
+from neurolens_widgets.frame import draw_still, look
 from neurolens_widgets.readouts import class_address, prediction
 from neurolens_widgets.runner import Runner, Throttle
 
 SLOW_FPS = 4  # of what is dear: a Grad-CAM costs half a step, a chart is laid out anew by the browser
 
 
-class AscentStudio(widgets.VBox):
+class AscentStudio(Card):
     """x* = argmax Φ(x), live: choose a start and an objective Φ, run, and drag the learning rate (Eq. 1, §2.1).
 
     Whatever can be clicked can be set or called from Python, with the same effect. A new `start_index`, `seed` or
@@ -59,7 +57,6 @@ class AscentStudio(widgets.VBox):
     learning_rate = traitlets.Float(1e-2, help="From 1e-5 to 10.")
     steps = traitlets.Int(100, help="How many updates.")
     status = traitlets.Enum(("ready", "running", "paused", "done", "stopped", "error"), "ready", read_only=True)
-    error = traitlets.Unicode(read_only=True)
 
     def __init__(
         self,
@@ -89,7 +86,6 @@ class AscentStudio(widgets.VBox):
         self.ascent: nl.Ascent | None = None
         self.history: list[float] = []
         self.flipped_at: int | None = None
-        self.traceback = ""
         self._at_work: nl.Ascent | None = None  # what the runner drains; after a reset not `ascent` any more
         self._failure: BaseException | None = None
         self._count = min(int(count), len(images))
@@ -102,24 +98,23 @@ class AscentStudio(widgets.VBox):
         self._view = AscentView(self, self._count, notice)
         self.observe(lambda _: self._view.show_status(), ["status", "error"])
         self._draw()
-        self.children = self._view.parts
-        self.add_class("nl-card").add_class("nl-studio")
+        self._open(self._view, "nl-studio")
         self.observe(lambda _: self._draw(), "seed")
         self.observe(lambda _: self.reset(), "start_index")
         self.observe(lambda _: self._climb_another(), "objective")
         self.observe(lambda _: self._set_pace(), ["learning_rate", "steps"])
 
-    @traitlets.validate("start_index")
-    def _valid_start_index(self, proposal: dict[str, Any]) -> int:
-        return _within("start_index", proposal["value"], -1, self._count - 1, "a thumbnail, or -1 for the noise")
-
-    @traitlets.validate("learning_rate")
-    def _valid_learning_rate(self, proposal: dict[str, Any]) -> float:
-        return _within("learning_rate", proposal["value"], 1e-5, 10.0, "the range of the slider")
-
-    @traitlets.validate("steps")
-    def _valid_steps(self, proposal: dict[str, Any]) -> int:
-        return _within("steps", proposal["value"], 1, MOST_STEPS, "a number of updates")
+    @traitlets.validate("start_index", "learning_rate", "steps")
+    def _valid(self, proposal: dict[str, Any]) -> float:
+        name, value = proposal["trait"].name, proposal["value"]
+        low, high, what = {
+            "start_index": (-1, self._count - 1, "a thumbnail, or -1 for the noise"),
+            "learning_rate": (1e-5, 10, "the range of the slider"),
+            "steps": (1, MOST_STEPS, "a number of updates"),
+        }[name]
+        if not low <= value <= high:
+            raise ValueError(f"`{name}` (={value}) must lie from {low:g} to {high:g}, {what}")
+        return value
 
     @property
     def first_frame_seconds(self) -> float:
@@ -208,19 +203,11 @@ class AscentStudio(widgets.VBox):
         lines = [f"{self.lens.name} · {source} · {self.climbed} · {pace}", self.summary()]
         return draw_still(self._view.pictures(), lines)
 
-    def close(self) -> None:
-        """End the work and free every part in the browser."""
-        if hasattr(self, "_view"):  # Python closes a widget also when its constructor refused
-            self._runner.stop()
-            self._view.close()
-        super().close()
-
     def __repr__(self) -> str:
         return f"AscentStudio({self.lens.name}: {self.summary()})"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        # the picture stands in where there is no kernel: on GitHub, in an exported notebook
-        return {**super()._repr_mimebundle_(**kwargs), "image/png": base64.b64encode(png(self.still())).decode()}
+    def _end(self) -> None:
+        self._runner.stop()
 
     def _draw(self) -> None:
         """Draw thumbnails and noise, and begin with them."""
@@ -307,18 +294,11 @@ class AscentStudio(widgets.VBox):
 
     def _become(self, status: str) -> None:
         """Take this status, with no error."""
-        self._failure, self.traceback = None, ""
-        self.set_trait("error", "")
+        self._failure = None
+        super()._fail(None)
         self.set_trait("status", status)
 
-    def _fail(self, error: BaseException) -> None:
-        """Show the error; what was reached stays."""
-        self._failure, self.traceback = error, "".join(traceback.format_exception(error))
-        self.set_trait("error", str(error) or type(error).__name__)
+    def _fail(self, error: BaseException | None) -> None:
+        self._failure = error
+        super()._fail(error)
         self.set_trait("status", "error")
-
-
-def _within(name: str, value: float, low: float, high: float, what: str) -> Any:
-    if not low <= value <= high:
-        raise ValueError(f"`{name}` (={value}) must lie from {low:g} to {high:g}, {what}")
-    return value

@@ -18,7 +18,7 @@ from neurolens_widgets.canvas import (
     legend,
     paint,
 )
-from neurolens_widgets.parts import box, button, close_all, field
+from neurolens_widgets.parts import box, button, field
 from neurolens_widgets.readouts import (
     NOW_COLOUR,
     START_COLOUR,
@@ -212,7 +212,3 @@ class AscentView:
         for control, usable in ((self._pause, status == "running"), (self._stop, status in ("running", "paused"))):
             # a disabled button would lose the keyboard's focus, to nowhere
             (control.remove_class if usable else control.add_class)("nl-idle")
-
-    def close(self) -> None:
-        """Close every widget there is in the browser."""
-        close_all(self.parts)

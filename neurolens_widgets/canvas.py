@@ -234,6 +234,12 @@ class Tiles(widgets.Box):
         if self._marked is not None:
             self._marked.add_class("nl-selected")
 
+    def close(self) -> None:
+        """Close the buttons, too, also those that no row shows at present."""
+        for button in self.buttons:
+            button.close()
+        super().close()
+
     @property
     def marked(self) -> int | None:
         """The place of the tile with the frame."""

@@ -1,13 +1,9 @@
 """What does each filter look for? Every channel of a layer at once, and one of them from all sides: §2.3."""
 
-import base64
 import threading
-import traceback
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import ipywidgets as widgets
 import neurolens as nl
 import numpy as np
 import torch
@@ -16,16 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neurolens_widgets.ascent_studio import AscentStudio
+from neurolens_widgets.card import Card
 from neurolens_widgets.filter_view import FilterView
 from neurolens_widgets.filters import SORTS, Filters, Optimum
-from neurolens_widgets.frame import draw_still, png
+from neurolens_widgets.frame import draw_still
 from neurolens_widgets.labels import KINDS, Labels
 from neurolens_widgets.runner import Runner
 
 STEPS, LEARNING_RATE, LEAK = 60, 0.03, 0.1  # of a climb, as in the atlas; the leak wakes a dead unit
 
 
-class FilterPicker(widgets.VBox):
+class FilterPicker(Card):
     """Every channel of a layer as a thumbnail of its optimum; the one picked with all that a scan knows of it (§2.3).
 
     Whatever can be clicked can be set or called from Python, with the same effect.
@@ -55,7 +52,6 @@ class FilterPicker(widgets.VBox):
     target = traitlets.Unicode(help="The class of the preference or the contribution sorted by.")
     label = traitlets.Enum(("", *KINDS), "", help="Which of the six semantic types the unit stands for.")
     note = traitlets.Unicode(help="What else there is to say of the unit.")
-    error = traitlets.Unicode(read_only=True)
 
     def __init__(
         self,
@@ -73,7 +69,7 @@ class FilterPicker(widgets.VBox):
         self.filters, self.labels = filters, Labels(labels, f"{lens.name} {scan.about['network']}")
         self.ascent: nl.Ascent | None = None
         self.studio: AscentStudio | None = None
-        self.traceback = self.progress = ""
+        self.progress = ""
         self._seed, self._recalling = 0, False
         self._commands = threading.RLock()  # two clicks may be handled in two threads
         self._climber = Runner(self._show_climb, self._climbed)
@@ -84,8 +80,7 @@ class FilterPicker(widgets.VBox):
         self._view = FilterView(self, notice)
         self._view.show_grid()
         self._view.show_unit()
-        self.children = self._view.parts
-        self.add_class("nl-card").add_class("nl-picker")
+        self._open(self._view, "nl-picker")
         self.observe(self._pick, "unit")
         self.observe(lambda _: self._rearrange(), ["sort", "target"])
         self.observe(lambda _: self._keep_label(), ["label", "note"])
@@ -171,29 +166,12 @@ class FilterPicker(widgets.VBox):
         lines = [f"{self.filters.lens.name} · {self.filters.images.source}", self.summary()]
         return draw_still(self._view.pictures(), lines, side=196)
 
-    def attempt(self, work: Callable[[], object]) -> None:
-        """Do what a click asks for; what goes wrong is shown."""
-        try:
-            work()
-        except (ValueError, OSError) as error:
-            self._fail(error)
-
-    def close(self) -> None:
-        """End the work and free every part in the browser."""
-        if hasattr(self, "_view"):  # Python closes a widget also when its constructor refused
-            self._climber.stop()
-            self._measurer.stop()
-            self._view.close()
-            if self.studio is not None:
-                self.studio.close()
-        super().close()
-
     def __repr__(self) -> str:
         return f"FilterPicker({self.filters.lens.name}: {self.summary()})"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        # the picture stands in where there is no kernel: on GitHub, in an exported notebook
-        return {**super()._repr_mimebundle_(**kwargs), "image/png": base64.b64encode(png(self.still())).decode()}
+    def _end(self) -> None:
+        self._climber.stop()
+        self._measurer.stop()
 
     def _pick(self, change: dict[str, Any]) -> None:
         with self._commands:
@@ -243,8 +221,3 @@ class FilterPicker(widgets.VBox):
         if error is not None and not isinstance(error, KeyboardInterrupt):
             self._fail(error)
         self._view.show_climb(over=True)
-
-    def _fail(self, error: BaseException | None) -> None:
-        """Show the error, or that there is none; what was reached stays."""
-        self.traceback = "" if error is None else "".join(traceback.format_exception(error))
-        self.set_trait("error", "" if error is None else str(error) or type(error).__name__)

@@ -13,7 +13,7 @@ import traitlets
 
 from neurolens_widgets.canvas import RGBA, Pixels, Tiles, enlargement, framed, paint, rgba
 from neurolens_widgets.labels import KINDS
-from neurolens_widgets.parts import Choices, box, button, close_all, field
+from neurolens_widgets.parts import Choices, box, button, field
 from neurolens_widgets.readouts import HistogramChart, class_bars, error_box, style_sheet, text
 
 if TYPE_CHECKING:
@@ -222,10 +222,6 @@ class FilterView:
             [(self.neurons.canvas.pixels, "Its neurons", "")] if self.picker.filters.neurons(self.picker.at) else []
         )
         return found + neurons
-
-    def close(self) -> None:
-        """Close every widget there is in the browser."""
-        close_all([*self.parts, *self.grid.buttons, *self.neurons.buttons])
 
     def _image(self, index: int) -> Any:
         return self.picker.filters.images.pixels[index].numpy()

@@ -9,6 +9,7 @@ import torch
 from neurolens.units import LayerUnit
 from neurolens.visualization import scan as scan_module
 from neurolens.visualization.scan import KEPT, Scan, open_scan, scan
+from neurolens.visualization.sketches import arrays_of
 from torch import nn
 
 SIZE, N = (8, 8), 57
@@ -49,7 +50,7 @@ def found(lens, images):
 
 
 def tensors(found):
-    return {key: value for name, part in found.units.items() for key, value in scan_module._arrays(part, name).items()}
+    return {key: value for name, part in found.units.items() for key, value in arrays_of(part, name).items()}
 
 
 def test_equals_storing_everything_and_sorting(lens, images, found):

@@ -6,12 +6,9 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Float64
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import tqdm
@@ -22,7 +19,7 @@ from neurolens.studies.cards import SHIPPED
 from neurolens.studies.data import Images
 from neurolens.studies.study import Study
 from neurolens.units import LayerUnit
-from neurolens.visualization.sketches import Extremes, Histogram, Moments
+from neurolens.visualization.sketches import Extremes, Histogram, Moments, arrays_of, restored
 
 KEPT, BINS = 9, 64  # images at either end (the paper shows nine), and bins of a histogram
 SAVED_EVERY = 20  # batches
@@ -143,7 +140,7 @@ class Scan:
         """Write the scan, whole or not at all."""
         arrays = {"class_counts": self.class_counts.numpy()}
         for name, part in self.units.items():
-            arrays |= _arrays(part, f"{name}/")
+            arrays |= arrays_of(part, f"{name}/")
         sizes = {name: len(part) for name, part in self.units.items()}
         save_arrays(file, {"about": self.about, "classes": self.classes, "units": sizes}, arrays)
 
@@ -158,7 +155,7 @@ class Scan:
         card, arrays = load_arrays(file)
         try:
             empty = _empty(card["units"], tuple(card["classes"]), card["about"])
-            units = {name: _restored(part, arrays, f"{name}/") for name, part in empty.units.items()}
+            units = {name: restored(part, arrays, f"{name}/") for name, part in empty.units.items()}
             return replace(empty, units=units, class_counts=torch.from_numpy(arrays["class_counts"]))
         except (KeyError, ValueError) as error:
             raise ValueError(f"{file} is no scan ({error}); delete it") from error
@@ -278,32 +275,3 @@ def _earlier(checkpoint: Path, empty: Scan) -> Scan:
         warnings.warn(f"the scan {checkpoint} is of another network or of other data; scanning again", stacklevel=3)
         return empty
     return found
-
-
-def _arrays(part: Any, prefix: str = "") -> dict[str, NDArray[Any]]:
-    """Return every tensor of a sketch by its path, whole numbers in the smallest type that holds them."""
-    found = {}
-    for field in fields(part):
-        value = getattr(part, field.name)
-        if isinstance(value, Tensor):
-            array = value.numpy()
-            if array.dtype.kind == "i":
-                array = array.astype(np.result_type(np.min_scalar_type(array.min()), np.min_scalar_type(array.max())))
-            found[prefix + field.name] = array
-        elif not isinstance(value, int):
-            found |= _arrays(value, f"{prefix}{field.name}.")
-    return found
-
-
-def _restored(empty: Any, arrays: dict[str, NDArray[Any]], prefix: str) -> Any:
-    """Return a sketch of the shape of `empty` with the tensors stored under `prefix`."""
-    changes = {}
-    for field in fields(empty):
-        value, key = getattr(empty, field.name), prefix + field.name
-        if isinstance(value, Tensor):
-            changes[field.name] = torch.from_numpy(arrays[key].astype(value.numpy().dtype))
-            if changes[field.name].shape != value.shape:
-                raise ValueError(f"{key} has the shape {arrays[key].shape}")
-        elif not isinstance(value, int):
-            changes[field.name] = _restored(value, arrays, f"{key}.")
-    return replace(empty, **changes)

@@ -5,10 +5,13 @@ that of two parts. However a stream is cut into parts, and in whatever order the
 same: bit for bit for `Extremes` and `Histogram`, to rounding in float64 for `Moments`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 NOBODY = -1  # stands for image and position where fewer than k values were seen
@@ -200,3 +203,32 @@ class Moments:
     def sparseness(self) -> Float64[Tensor, " d"]:
         """Return 1 - mean(|x|)² / mean(x²), from 0, always equally strong, to 1 (Treves & Rolls 1991); NaN if dead."""
         return 1 - (self.size / self.count) ** 2 / (self.variance + self.mean**2)
+
+
+def arrays_of(part: Any, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Return every tensor of a sketch by its path, whole numbers in the smallest type that holds them."""
+    found = {}
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, Tensor):
+            array = value.numpy()
+            if array.dtype.kind == "i":
+                array = array.astype(np.result_type(np.min_scalar_type(array.min()), np.min_scalar_type(array.max())))
+            found[prefix + field.name] = array
+        elif not isinstance(value, int):
+            found |= arrays_of(value, f"{prefix}{field.name}.")
+    return found
+
+
+def restored(empty: Any, arrays: dict[str, NDArray[Any]], prefix: str) -> Any:
+    """Return a sketch of the shape of `empty` with the tensors stored under `prefix`."""
+    changes = {}
+    for field in fields(empty):
+        value, key = getattr(empty, field.name), prefix + field.name
+        if isinstance(value, Tensor):
+            changes[field.name] = torch.from_numpy(arrays[key].astype(value.numpy().dtype))
+            if changes[field.name].shape != value.shape:
+                raise ValueError(f"{key} has the shape {arrays[key].shape}")
+        elif not isinstance(value, int):
+            changes[field.name] = restored(value, arrays, f"{key}.")
+    return replace(empty, **changes)

@@ -1,0 +1,62 @@
+"""What every widget here is: parts in a frame, errors that are shown, a still picture, an end."""
+
+import base64
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+from PIL import Image
+
+from neurolens_widgets.frame import png
+from neurolens_widgets.parts import close_all
+
+
+class Card(widgets.VBox):
+    """A framed widget. A subclass has `still`, and a view that lists its `parts` and shows `error` where that changes.
+
+    Attributes:
+        error: What went wrong, in a line, or nothing; `traceback` has the whole story.
+    """
+
+    error = traitlets.Unicode(read_only=True)
+    traceback = ""
+    _view: Any = None
+
+    def still(self) -> Image.Image:
+        """Return what is shown, as one picture."""
+        raise NotImplementedError
+
+    def attempt(self, work: Callable[[], object]) -> None:
+        """Do what a click asks for; what goes wrong is shown."""
+        try:
+            work()
+        except (ValueError, OSError) as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """End the work and free every part in the browser."""
+        if self._view is not None:  # Python closes a widget also when its constructor refused
+            self._end()
+            close_all(self.children)
+        super().close()
+
+    def _open(self, view: Any, *css: str) -> None:
+        """Show the view's parts."""
+        self._view = view
+        self.children = view.parts
+        for name in ("nl-card", *css):
+            self.add_class(name)
+
+    def _end(self) -> None:
+        """Stop what is at work."""
+
+    def _fail(self, error: BaseException | None) -> None:
+        """Show the error, or that there is none; what was reached stays."""
+        self.traceback = "" if error is None else "".join(traceback.format_exception(error))
+        self.set_trait("error", "" if error is None else str(error) or type(error).__name__)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        # the picture stands in where there is no kernel: on GitHub, in an exported notebook
+        return {**super()._repr_mimebundle_(**kwargs), "image/png": base64.b64encode(png(self.still())).decode()}
