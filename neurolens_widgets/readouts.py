@@ -98,7 +98,7 @@ class ObjectiveChart:
         self._flip = bqplot.Lines(x=[0], y=[0], scales=scales, colors=[FLIP_COLOUR], line_style="dashed", visible=False)
         self._across = bqplot.Axis(scale=self._x, grid_lines="none")
         self._up = bqplot.Axis(scale=self._y, side="left", tick_format="~g")
-        self.figure = _figure([self._line, self._flip], [self._across, self._up])
+        self.figure = bare_figure([self._line, self._flip], [self._across, self._up])
 
     def show(self, history: Sequence[float], steps: int, flipped_at: int | None) -> None:
         """Draw the scores of steps 0, 1, …; `steps` is how many there will be."""
@@ -112,8 +112,8 @@ class ObjectiveChart:
         end = max(min(end, steps), len(history) - 1)
         with self._x.hold_sync(), self._y.hold_sync(), self._line.hold_sync(), self._flip.hold_sync():
             self._x.max, self._y.min, self._y.max = float(end), low - margin, high + margin
-            self._across.tick_values = _ticks(0, end, 6)
-            self._up.tick_values = _ticks(low, high, 4)
+            self._across.tick_values = round_ticks(0, end, 6)
+            self._up.tick_values = round_ticks(low, high, 4)
             self._line.visible, self._flip.visible = len(history) > 0, flipped_at is not None
             self._line.x, self._line.y = x, y[x]
             self._flip.x = np.full(2, float(flipped_at or 0))
@@ -133,7 +133,7 @@ class HistogramChart:
         self._mark = bqplot.Lines(x=[0], y=[0], scales=scales, colors=[FLIP_COLOUR], stroke_width=2.5, visible=False)
         self._across = bqplot.Axis(scale=self._x, grid_lines="none", tick_format="~g")
         self._up = bqplot.Axis(scale=self._y, side="left", grid_lines="none")
-        self.figure = _figure([self._area, self._mark], [self._across, self._up])
+        self.figure = bare_figure([self._area, self._mark], [self._across, self._up])
 
     def show(self, edges: NDArray[np.float64], counts: NDArray[np.int64], score: float | None) -> bool:
         """Draw counts between the edges, and a mark at the score.
@@ -151,7 +151,7 @@ class HistogramChart:
         heights = np.log10(counts + 1.0)
         with self._x.hold_sync(), self._y.hold_sync(), self._area.hold_sync(), self._mark.hold_sync():
             self._x.min, self._x.max, self._y.max = start, end, float(heights.max()) * 1.05
-            self._across.tick_values = _ticks(start, end, 6)
+            self._across.tick_values = round_ticks(start, end, 6)
             self._up.tick_values = np.array([np.log10(10**k + 1) for k in decades])
             self._up.tick_labels = {f"{np.log10(10**k + 1)}": f"{10**k}" for k in decades}
             self._area.x, self._area.y = edges, np.append(heights, 0)
@@ -161,19 +161,22 @@ class HistogramChart:
         return beyond
 
 
-def _figure(marks: list[bqplot.Mark], axes: list[bqplot.Axis]) -> bqplot.Figure:
+def bare_figure(
+    marks: list[bqplot.Mark], axes: list[bqplot.Axis], *, height: str = "180px", left: int = 44
+) -> bqplot.Figure:
+    """Return a figure in the colours of the theme, without toolbar; `left` is the margin for names, in CSS pixels."""
     figure = bqplot.Figure(
         marks=marks,
         axes=axes,
-        fig_margin={"top": 8, "bottom": 24, "left": 44, "right": 12},
-        layout=widgets.Layout(width="100%", height="180px", min_width="0"),
+        fig_margin={"top": 8, "bottom": 24, "left": left, "right": 12},
+        layout=widgets.Layout(width="100%", height=height, min_width="0"),
     )
     if figure.has_trait("display_toolbar"):  # bqplot 0.12 has none
         figure.display_toolbar = False
     return figure.add_class("nl-chart")
 
 
-def _ticks(low: float, high: float, count: int) -> NDArray[np.float64]:
+def round_ticks(low: float, high: float, count: int) -> NDArray[np.float64]:
     """Return round numbers between these two; bqplot's own are evenly spaced, but not round."""
     ticks = np.asarray(MaxNLocator(count).tick_values(low, high))
     return ticks[(ticks >= low) & (ticks <= high)]

@@ -1,5 +1,10 @@
 """What the paper claims, and what we find: one module for each of its sections."""
 
+from neurolens.claims.categories import KINGDOMS as KINGDOMS
+from neurolens.claims.categories import MST_CENTRE, NEAR_PAIRS, TWO_KINGDOMS
+from neurolens.claims.categories import mst_centre as mst_centre
+from neurolens.claims.categories import near_pairs as near_pairs
+from neurolens.claims.categories import two_kingdoms as two_kingdoms
 from neurolens.claims.evidence import EVIDENCE_PAIR
 from neurolens.claims.evidence import evidence_on_parts as evidence_on_parts
 from neurolens.claims.evidence import evidence_pair as evidence_pair
@@ -38,5 +43,8 @@ CLAIMS = {
         LIFELIKE_TRANSFORMS,
         LIFELIKE_REGULARISERS,
         LIFELIKE_POOLING,
+        MST_CENTRE,
+        NEAR_PAIRS,
+        TWO_KINGDOMS,
     )
 }

@@ -1,6 +1,8 @@
 """The paper's figures, each with a caption that says network, data, seed and precision: a module for each chapter."""
 
 from neurolens.figures.base import Picture as Picture
+from neurolens.figures.categories import category_map as category_map
+from neurolens.figures.categories import tree_layout as tree_layout
 from neurolens.figures.evidence import super_grid as super_grid
 from neurolens.figures.fooling import contact_sheet as contact_sheet
 from neurolens.figures.fooling import fooling_rows as fooling_rows

@@ -75,6 +75,11 @@ class Images:
         return digest.hexdigest()[:16]
 
     @cached_property
+    def average(self) -> Float[Tensor, "c h w"]:
+        """The mean of all images, RGB in [0, 1]."""
+        return self.pixels.double().mean(0).float() / 255
+
+    @cached_property
     def mean(self) -> tuple[float, ...]:
         """Mean of each colour channel, in [0, 1]."""
         return tuple(self._moments[0])

@@ -252,7 +252,7 @@ class Ascent:
     def _climb(self) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate
-        self._optimizer.step(*self._closure)
+        self._optimizer.step(*self._closure)  # type: ignore[arg-type]  # its stub takes floats only
         self._pixels.grad = None
         if self.keep_range:
             with torch.no_grad():
