@@ -21,9 +21,21 @@ from neurolens.claims.lifelike import LIFELIKE_POOLING, LIFELIKE_REGULARISERS, L
 from neurolens.claims.lifelike import lifelike_pooling as lifelike_pooling
 from neurolens.claims.lifelike import lifelike_regularisers as lifelike_regularisers
 from neurolens.claims.lifelike import lifelike_transforms as lifelike_transforms
+from neurolens.claims.manifold import UMAP
+from neurolens.claims.manifold import umap as umap
 from neurolens.claims.middle import HISTOGRAM_DEPTH, SEMANTICS_DEPTH
 from neurolens.claims.middle import histogram_depth as histogram_depth
 from neurolens.claims.middle import semantics_depth as semantics_depth
+from neurolens.claims.outsiders import KMEANS_BIRD, NOISE_BIAS, NOISE_BIRD, OOD_CAT_DOG, OOD_PLANE_DOG
+from neurolens.claims.outsiders import TABLE_1 as TABLE_1
+from neurolens.claims.outsiders import NoiseExplanation as NoiseExplanation
+from neurolens.claims.outsiders import explain_noise as explain_noise
+from neurolens.claims.outsiders import kmeans_bird as kmeans_bird
+from neurolens.claims.outsiders import noise_bias as noise_bias
+from neurolens.claims.outsiders import noise_bird as noise_bird
+from neurolens.claims.outsiders import noise_over_seeds as noise_over_seeds
+from neurolens.claims.outsiders import ood_cat_dog as ood_cat_dog
+from neurolens.claims.outsiders import ood_plane_dog as ood_plane_dog
 from neurolens.claims.super_train import SUPER_TRAIN
 from neurolens.claims.super_train import SuperTraining as SuperTraining
 from neurolens.claims.super_train import super_set as super_set
@@ -43,8 +55,14 @@ CLAIMS = {
         LIFELIKE_TRANSFORMS,
         LIFELIKE_REGULARISERS,
         LIFELIKE_POOLING,
+        OOD_CAT_DOG,
+        OOD_PLANE_DOG,
+        NOISE_BIRD,
+        NOISE_BIAS,
+        KMEANS_BIRD,
         MST_CENTRE,
         NEAR_PAIRS,
         TWO_KINGDOMS,
+        UMAP,
     )
 }

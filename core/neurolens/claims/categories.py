@@ -5,7 +5,6 @@ from collections.abc import Callable
 import networkx as nx
 import numpy as np
 from jaxtyping import Float64
-from sklearn.metrics import adjusted_rand_score
 
 from neurolens.claims.ledger import Check, Claim, Verdict
 from neurolens.clustering.agreement import over_resamples
@@ -119,6 +118,8 @@ def two_kingdoms(categories: Categories, kingdoms: Kingdoms = KINGDOMS["cifar10"
         categories: With bootstrap replicates; noise is left out.
         kingdoms: What is on either side; `KINGDOMS` has them by study.
     """
+    from sklearn.metrics import adjusted_rand_score
+
     real = _without_noise(categories)
     truth = [name in kingdoms[0] for name in real.names]
     testable = {*kingdoms[0], *kingdoms[1]} == {*real.names}

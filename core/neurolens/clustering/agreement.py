@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 from scipy.stats import rankdata
-from sklearn.metrics import confusion_matrix
 
 from neurolens import statistics
 from neurolens.clustering.categories import Categories
@@ -133,6 +132,8 @@ def confusions(lens: Lens, images: Images) -> Int64[np.ndarray, "k k"]:
     Raises:
         ValueError: If the network's classes are not those of the images.
     """
+    from sklearn.metrics import confusion_matrix
+
     if lens.classes != images.classes:
         raise ValueError(f"`images` (of {images.classes}) must have the classes of {lens.name}, {lens.classes}")
     predicted = lens.logits(images.rgb()).argmax(1).cpu()

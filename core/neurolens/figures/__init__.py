@@ -11,8 +11,15 @@ from neurolens.figures.fooling import overview as overview
 from neurolens.figures.lifelike import lifelike_rows as lifelike_rows
 from neurolens.figures.lifelike import spectra as spectra
 from neurolens.figures.lifelike import trade_offs as trade_offs
+from neurolens.figures.manifold import manifold_map as manifold_map
 from neurolens.figures.middle import atlas_rows as atlas_rows
 from neurolens.figures.middle import by_depth as by_depth
 from neurolens.figures.middle import unit_cards as unit_cards
+from neurolens.figures.outsiders import logit_bars as logit_bars
+from neurolens.figures.outsiders import noise_reasons as noise_reasons
+from neurolens.figures.outsiders import noise_to_images as noise_to_images
+from neurolens.figures.outsiders import noise_winners as noise_winners
+from neurolens.figures.outsiders import prediction_heat as prediction_heat
+from neurolens.figures.prediction_tree import tree_figure as tree_figure
 from neurolens.figures.super_images import learning_curves as learning_curves
 from neurolens.figures.super_images import super_rows as super_rows

@@ -1,7 +1,7 @@
 """What a network makes of images that belong to none of its classes: unseen categories and noise (§2.5, Table 1)."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -112,9 +112,7 @@ def prediction_table(lens: Lens, *sets: Named, progress: bool = False) -> Predic
     Raises:
         ValueError: If there are no images or they do not fit, two rows have one name, or a logit is no number.
     """
-    rows, batches = _rows(lens, sets, progress)
-    seen = [(shown, lens.logits(x).cpu()) for x, shown in batches]
-    return _table(lens, rows, seen)
+    return _predict(lens, sets, progress)[0]
 
 
 @dataclass(frozen=True)
@@ -233,24 +231,18 @@ def logit_terms(lens: Lens, *sets: Named, progress: bool = False) -> LogitTerms:
         ValueError: If the head is not one linear layer, or as in `prediction_table`.
     """
     head, layer = _linear_head(lens)
-    rows, batches = _rows(lens, sets, progress)
-    seen, features = [], []
-    for images, shown in batches:
-        with torch.no_grad():
-            outputs = lens.outputs(images, {layer, OUTPUT})
-        features.append(_feature(outputs[layer], head).cpu())
-        seen.append((shown, outputs[OUTPUT].cpu()))
+    table, features = _predict(lens, sets, progress, head, layer)
     bias = torch.zeros(head.out_features) if head.bias is None else head.bias.detach().cpu()
-    return LogitTerms(_table(lens, rows, seen), torch.cat(features), head.weight.detach().cpu(), bias)
+    return LogitTerms(table, torch.cat(features), head.weight.detach().cpu(), bias)
 
 
 def _linear_head(lens: Lens) -> tuple[nn.Linear, str]:
-    """Return the linear layer that gives the logits, and the layer whose output goes into it."""
+    """Return the linear layer whose output is the logits, and the layer whose output goes into it."""
     with torch.no_grad():
         x = torch.rand(2, 3, *lens.size, generator=torch.Generator().manual_seed(0))
         outputs = lens.outputs(x, {*lens.layers, OUTPUT})
-        linear = [m for n, m in lens.network.named_modules() if isinstance(m, nn.Linear) and n in outputs]
-        for head in linear[-1:]:
+        linear = {n: m for n, m in lens.network.named_modules() if isinstance(m, nn.Linear) and n in outputs}
+        for head in [head for name, head in linear.items() if torch.equal(outputs[name], outputs[OUTPUT])]:
             for layer in reversed(lens.layers):
                 x = _feature(outputs[layer], head)
                 fits = x.shape[1] == head.in_features
@@ -268,10 +260,10 @@ def _feature(output: Float[Tensor, "n ..."], head: nn.Linear) -> Float[Tensor, "
     return flat if flat.shape[1] == head.in_features else flat.view(*output.shape[:2], -1).mean(2)
 
 
-def _rows(
-    lens: Lens, sets: tuple[Named, ...], progress: bool
-) -> tuple[tuple[str, ...], Iterator[tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]]]:
-    """Return what is shown, and batches of images with the row of each, to be read one after the other."""
+def _predict(
+    lens: Lens, sets: tuple[Named, ...], progress: bool, head: nn.Linear | None = None, layer: str = OUTPUT
+) -> tuple[PredictionTable, list[Float[Tensor, "n d"]]]:
+    """Return the table, and batch by batch what the head makes its logits of, which `layer` puts out."""
     rows: list[str] = []
     parts: list[tuple[Callable[[slice], Tensor], Tensor]] = []
     for some in sets:
@@ -287,17 +279,18 @@ def _rows(
             f"`sets` (=rows {rows}, images of the sizes {sorted(sizes)}) must hold images, all of {tuple(lens.size)} "
             "pixels as the network's, and no name twice"
         )
-    cut = [(read, shown, slice(i, i + BATCH)) for read, shown in parts for i in range(0, len(shown), BATCH)]
-    bar = tqdm(cut, "predictions", disable=not progress, leave=False)
-    return tuple(rows), ((read(part), shown[part]) for read, shown, part in bar)
-
-
-def _table(lens: Lens, rows: tuple[str, ...], seen: list[tuple[Tensor, Tensor]]) -> PredictionTable:
-    shown, logits = (torch.cat(parts) for parts in zip(*seen, strict=True))
-    if not torch.isfinite(logits).all():
-        bad = rows[int(shown[~torch.isfinite(logits).all(1)][0])]
-        raise ValueError(f"`sets` has images in the row {bad!r} to which {lens.name} gives logits that are no numbers")
-    return PredictionTable(lens.name, rows, lens.classes, shown, logits)
+    batches = [(read, slice(i, i + BATCH)) for read, shown in parts for i in range(0, len(shown), BATCH)]
+    logits, features = [], []
+    for read, part in tqdm(batches, "predictions", disable=not progress, leave=False):
+        with torch.no_grad():
+            outputs = lens.outputs(read(part), {layer, OUTPUT})
+        logits.append(outputs[OUTPUT].cpu())
+        if head is not None:
+            features.append(_feature(outputs[layer], head).cpu())
+    table = PredictionTable(lens.name, tuple(rows), lens.classes, torch.cat([s for _, s in parts]), torch.cat(logits))
+    if len(bad := table.shown[~torch.isfinite(table.logits).all(1)]):
+        raise ValueError(f"`sets` has images in the row {rows[bad[0]]!r} whose logits by {lens.name} are no numbers")
+    return table, features
 
 
 def _place(kind: str, name: str, names: tuple[str, ...]) -> int:
