@@ -147,7 +147,7 @@ class CategoryMap(Card):
         return draw_still(
             [(self.picture(name), name, "mean") for name in self.names],
             [self.categories.caption, self.summary()],
-            side=72,
+            side=720 // len(self.names) - 12,
         )
 
     def __repr__(self) -> str:

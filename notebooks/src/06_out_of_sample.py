@@ -94,6 +94,19 @@ nl.figures.noise_to_images(path, few.source)
 # takes until everything is one class.
 
 # %% [markdown]
+# ## Play
+# The last thumbnail is noise. Three things to try:
+#
+# 1. Click it and reshuffle a few times. Does the network ever change its mind about noise?
+# 2. Climb the other class from there. After how many steps does noise become that class, and do you see anything?
+# 3. Start from a picture and climb `-logit` of its own class: can it be made into nothing?
+
+# %%
+studio = nw.AscentStudio(lens, study.images("near_pair"), notice=study.notice)
+studio.start_index = -1
+studio
+
+# %% [markdown]
 # ## Measure: the claims about what was never seen
 # The rules first:
 

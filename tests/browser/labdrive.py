@@ -30,6 +30,10 @@ SETTINGS = {  # every cell in the page, no news, no version check
         "doNotDisturbMode": True,
     },
 }
+SPLASH = (  # JupyterLab 4.6 may take its own splash screen away twice when a page is loaded again
+    "NotFoundError: Failed to execute 'removeChild' on 'Node': The node to be removed is not a child of this node.\n"
+    "    at http://127.0.0.1"
+)
 MINUTE = 60_000  # playwright counts in milliseconds
 
 KERNEL_IDLE = """() => {
@@ -139,7 +143,7 @@ class Notebook:
         self.page = page
         self.complaints: list[str] = []
         page.on("console", lambda entry: entry.type == "error" and self.complaints.append(entry.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", lambda error: SPLASH in str(error.stack) or self.complaints.append(str(error)))
         page.goto(f"{lab.url}lab/tree/{name}?reset&token={lab.token}", wait_until="domcontentloaded")
         self.wait()
 
