@@ -4,10 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from labdrive import CHROMIUM_ARGS, Lab
+from labdrive import CHROMIUM_ARGS, MINUTE, Lab
+from playwright.sync_api import expect
 
 HERE = Path(__file__).parent
 NOTEBOOKS = HERE.parents[1] / "notebooks"
+expect.set_options(timeout=MINUTE)  # a cold machine compiles its libraries while the first test waits
 
 
 @pytest.fixture(scope="session")
