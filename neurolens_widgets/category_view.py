@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MISTAKES, NEAREST = 8, 3
 BOX = {"width": 68, "height": 22, "rx": 7, "ry": 7}  # a node of the spanning tree, in CSS pixels
-WITHIN = {"min": -0.8, "max": 0.8}  # bqplot adds room for the boxes itself
+WITHIN = {"min": -0.87, "max": 0.87}  # bqplot adds room for the boxes itself
 
 
 class CategoryView:

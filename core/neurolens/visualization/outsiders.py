@@ -87,13 +87,14 @@ class PredictionTable:
 
     def behind(self, row: str, column: str) -> Int64[Tensor, " m"]:
         """Return the places of the images behind a cell, the surest first, among all that were shown."""
-        places = (self.of(row) & (self.predicted == _place("column", column, self.classes))).nonzero()[:, 0]
-        return places[self.confidence[places].argsort(descending=True, stable=True)]
+        return self._surest(self.of(row) & (self.predicted == _place("column", column, self.classes)))
 
     def mistaken(self, row: str) -> Int64[Tensor, " m"]:
         """Return the places of a category's images that are taken for another, the surest first."""
-        own = self.classes.index(row) if row in self.classes else -1
-        places = (self.of(row) & (self.predicted != own)).nonzero()[:, 0]
+        return self._surest(self.of(row) & (self.predicted != (self.classes.index(row) if row in self.classes else -1)))
+
+    def _surest(self, chosen: Bool[Tensor, " n"]) -> Int64[Tensor, " m"]:
+        places = chosen.nonzero()[:, 0]
         return places[self.confidence[places].argsort(descending=True, stable=True)]
 
     def __repr__(self) -> str:
