@@ -30,12 +30,12 @@ NETWORKS: Mapping[str, Mapping[str, object]] = {
     "reseeded": {"seed": 1},
     "vgg16": {"architecture": "vgg16"},
 }
-_TEN_CLASSES = {"width": 64, "epochs": 24, "coarse_share": 0.3, "batch_size": 128, "learning_rate": 0.1, "cutout": 8}
+_LARGE_BATCHES = {"width": 64, "coarse_share": 0.3, "batch_size": 128, "learning_rate": 0.1, "cutout": 8}
 SETTINGS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "cifar10": {
-        "near_pair": {"width": 64, "epochs": 60, "coarse_share": 0.3, "cutout": 12},
+        "near_pair": {**_LARGE_BATCHES, "epochs": 100},
         "far_pair": {"width": 64, "epochs": 24, "coarse_share": 0.3, "cutout": 8},
-        **dict.fromkeys(("all", "reseeded", "vgg16"), _TEN_CLASSES),
+        **dict.fromkeys(("all", "reseeded", "vgg16"), {**_LARGE_BATCHES, "epochs": 24}),
     },
     "planted": {network: {"width": 16, "epochs": 14, "coarse_share": 0.0} for network in NETWORKS},
 }
