@@ -68,6 +68,18 @@ def test_super_grid_names_starts_rates_and_what_is_seen(lens, images):
         assert word in texts(picture)
 
 
+def test_super_pair_has_a_row_for_each_network(lens, images):
+    found = nl.super_images(lens, images[:3], "logit:dog", (0.1, 5), steps=2)
+    picture = nl.figures.super_pair({lens: found}, "some noise")
+    drawn(picture)
+    for word in ("(e)", "some noise", "logit:dog", "lr 0.1", "2 steps"):
+        assert word in picture.caption
+    shown = [ax.images[0].get_array() for ax in picture.axes]
+    for ours, image in zip(shown, found.end[0], strict=True):
+        np.testing.assert_allclose(ours, image.clamp(0, 1).permute(1, 2, 0).numpy(), atol=1e-6)
+    assert picture.axes[0].get_yticklabels()[0].get_text() == "toy/net"
+
+
 @pytest.fixture
 def noise(lens):
     pixels = torch.randint(0, 256, (20, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()

@@ -10,7 +10,7 @@ from matplotlib.colors import same_color
 from matplotlib.offsetbox import AnnotationBbox
 from neurolens.clustering.filters import Filters
 from neurolens.clustering.tree_growth import grow_prediction_tree
-from neurolens.figures.prediction_tree import RED, tree_figure
+from neurolens.figures.prediction_tree import RED, path_filters, tree_figure
 from PIL import Image
 
 
@@ -99,3 +99,24 @@ def test_what_does_not_fit(tree, images):
         tree_figure(tree, images, [0, 1])
     with pytest.raises(ValueError, match="must be those the tree was grown on: it has image 38"):
         tree_figure(tree, images[:30])
+
+
+def test_boxes_of_a_path_show_what_its_active_filters_like_best(tree, images):
+    path = tree.path(tree.vectors[4])
+    picture = path_filters(tree, images, path, columns=3, rows=2)
+    first = next(step for step in path.steps if step.critical and step.active)
+    outputs = tree.vectors[:, tree.filters.index(first.critical)]
+    best = np.sort(outputs)[::-1][:3]
+    assert [ax.get_title() for ax in picture.axes[:3]] == [f"{value:.2f}" for value in best]
+    leaf = tree.images[int(outputs.argmax())]
+    shown = picture.axes[0].images[0].get_array()
+    np.testing.assert_allclose(shown, images.rgb([leaf])[0].permute(1, 2, 0).numpy())
+    assert picture.axes[0].get_yticklabels()[0].get_text().startswith(first.critical)
+    assert f"{min(2, len(path.active_filters))} of {len(path.active_filters)} active critical filters" in (
+        picture.caption.replace("\n", " ")
+    )
+
+
+def test_a_path_without_an_active_filter_has_no_boxes(tree, images):
+    with pytest.raises(ValueError, match="must have an active critical filter"):
+        path_filters(tree, images, tree.path(np.zeros(50)))

@@ -11,6 +11,8 @@ from neurolens.clustering.agreement import confusions as confusions
 from neurolens.clustering.agreement import cophenetic_correlation as cophenetic_correlation
 from neurolens.clustering.agreement import recovery as recovery
 from neurolens.clustering.agreement import support as support
+from neurolens.clustering.arrivals import Arrival as Arrival
+from neurolens.clustering.arrivals import arrive as arrive
 from neurolens.clustering.categories import Categories as Categories
 from neurolens.clustering.categories import measure_categories as measure_categories
 from neurolens.clustering.hierarchy import Hierarchy as Hierarchy
@@ -22,6 +24,10 @@ from neurolens.clustering.hierarchy import spanning_tree as spanning_tree
 from neurolens.clustering.manifold import Manifold as Manifold
 from neurolens.clustering.manifold import embed_features as embed_features
 from neurolens.clustering.manifold import embed_pixels as embed_pixels
+from neurolens.clustering.penalty import CategoryPenalty as CategoryPenalty
+from neurolens.clustering.penalty import levels_apart as levels_apart
+from neurolens.clustering.penalty import penalise as penalise
+from neurolens.clustering.penalty import severity as severity
 from neurolens.clustering.prediction_tree import PredictionTree as PredictionTree
 from neurolens.clustering.raw_clusters import RawClusters as RawClusters
 from neurolens.clustering.raw_clusters import raw_clusters as raw_clusters
@@ -31,6 +37,14 @@ from neurolens.clustering.tree_growth import grow_prediction_tree as grow_predic
 from neurolens.clustering.tree_growth import open_prediction_tree as open_prediction_tree
 from neurolens.clustering.tree_merges import TreeOptions as TreeOptions
 from neurolens.clustering.tree_path import TreePath as TreePath
+from neurolens.clustering.tree_purity import ClassBranches as ClassBranches
+from neurolens.clustering.tree_purity import class_branches as class_branches
+from neurolens.clustering.tree_purity import coherence as coherence
+from neurolens.clustering.updating import count_paths as count_paths
+from neurolens.clustering.updating import filter_weights as filter_weights
+from neurolens.clustering.updating import module_weights as module_weights
+from neurolens.clustering.updating import update as update
+from neurolens.clustering.updating import widen_head as widen_head
 from neurolens.lens import Lens as Lens
 from neurolens.studies.data import Images as Images
 from neurolens.studies.data import gaussian_noise as gaussian_noise
@@ -52,6 +66,9 @@ from neurolens.visualization.attribution import contribution as contribution
 from neurolens.visualization.attribution import difference_map as difference_map
 from neurolens.visualization.attribution import grad_cam as grad_cam
 from neurolens.visualization.attribution import receptive_fields as receptive_fields
+from neurolens.visualization.contribution import Contributions as Contributions
+from neurolens.visualization.contribution import contributions as contributions
+from neurolens.visualization.contribution import masked_scores as masked_scores
 from neurolens.visualization.evidence import SuperImages as SuperImages
 from neurolens.visualization.evidence import effective_area as effective_area
 from neurolens.visualization.evidence import occlusion as occlusion

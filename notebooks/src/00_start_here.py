@@ -77,8 +77,47 @@ nl.figures.overview(lens, fooled.start[row], fooled.end[row], f"{cats.source}, l
 # *(c)* Grad-CAM: where the network finds evidence for each class, in both images. *(d)* What one low layer
 # makes of (a): every tile is one channel.
 #
-# *Look for:* how little (b) differs from (a), and how far the evidence in (c) moves all the same. Of the
-# figure's remaining parts, (e) the "super-dogs" and (f) the prediction tree have notebooks of their own.
+# *Look for:* how little (b) differs from (a), and how far the evidence in (c) moves all the same.
+
+# %% [markdown]
+# The figure goes on. Climb much farther than that, and the picture shows what the network *wants*: a "super-dog".
+# Is it the same dog for a network that tells dogs from cats and for one that tells dogs from planes?
+
+# %%
+networks = lesson.study_with("near_pair", "far_pair")
+near, far = (networks.lens(name) for name in ("near_pair", "far_pair"))
+shared = near.classes[1]
+others = networks.test.only(near.classes[0], far.classes[0])
+begin, _ = nl.starting_points(others, 6, seed=lesson.seed)
+
+# %%
+steps = lesson.pick(fast=5, cpu=100, gpu=500)
+supers = {one: nl.super_images(one, begin, f'logit:"{shared}"', [0.1], steps=steps) for one in (near, far)}
+nl.figures.super_pair(supers, networks.test.source, rate=0)
+
+# %% [markdown]
+# **NeuroLens 0-b ↔ paper Fig. 1 (e).** The last start is noise. *Look for:* what one row has and the other has not.
+# Notebook 02 measures it.
+#
+# Part *(f)* asks which neurons made a cat a cat. A hundred cats are merged pair by pair, the closest first. At each
+# merge one neuron holds the two together more than any other: the **critical filter**. What comes out is a tree.
+
+# %%
+members = images.only(cat).sample(100, seed=lesson.seed)
+tree = nl.grow_category_tree(lens, members, cat)
+path = tree.path(fooled.start[row][0], lens)
+nl.figures.tree_figure(tree, members, tree.shape.pruned(branches=6), path)
+
+# %% [markdown]
+# **NeuroLens 0-c ↔ paper Fig. 1 (f).** In red: the way that image (a) takes from the root to the cat most like it.
+# Below, for some critical filters on that way, the cats that they answer to most.
+
+# %%
+nl.figures.path_filters(tree, members, path)
+
+# %% [markdown]
+# *Look for:* something that all pictures of a row share. Do you find a word for it? Notebook 09 asks whether these
+# filters decide anything.
 
 # %% [markdown]
 # ## Every unit has an address

@@ -94,7 +94,19 @@ nl.figures.noise_to_images(path, few.source)
 # takes until everything is one class.
 
 # %% [markdown]
-# ## Play
+# ## Play: what stands behind the numbers
+# Table 1 again, a row for each category shown, in any of the networks. Three things to try:
+#
+# 1. Click a cell in a row that the network never saw. What do its surest images have in common?
+# 2. Find the mistakes it is surest of in the rows that it knows.
+# 3. Change the network. Does the odd one out stay?
+
+# %%
+behind = nw.PredictionTable(study, test.sample(min(1000, len(test)), seed=lesson.seed), noise[:1000])
+behind
+
+# %% [markdown]
+# ## Play: from noise to anything
 # The last thumbnail is noise. Three things to try:
 #
 # 1. Click it and reshuffle a few times. Does the network ever change its mind about noise?

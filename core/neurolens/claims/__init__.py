@@ -5,6 +5,12 @@ from neurolens.claims.categories import MST_CENTRE, NEAR_PAIRS, TWO_KINGDOMS
 from neurolens.claims.categories import mst_centre as mst_centre
 from neurolens.claims.categories import near_pairs as near_pairs
 from neurolens.claims.categories import two_kingdoms as two_kingdoms
+from neurolens.claims.critical import CRITICAL_FILTERS, TREE_COARSE_TO_FINE
+from neurolens.claims.critical import CoherenceByDepth as CoherenceByDepth
+from neurolens.claims.critical import critical_filters as critical_filters
+from neurolens.claims.critical import measure_coherence as measure_coherence
+from neurolens.claims.critical import planted_traits as planted_traits
+from neurolens.claims.critical import tree_coarse_to_fine as tree_coarse_to_fine
 from neurolens.claims.evidence import EVIDENCE_PAIR
 from neurolens.claims.evidence import evidence_on_parts as evidence_on_parts
 from neurolens.claims.evidence import evidence_pair as evidence_pair
@@ -36,10 +42,21 @@ from neurolens.claims.outsiders import noise_bird as noise_bird
 from neurolens.claims.outsiders import noise_over_seeds as noise_over_seeds
 from neurolens.claims.outsiders import ood_cat_dog as ood_cat_dog
 from neurolens.claims.outsiders import ood_plane_dog as ood_plane_dog
+from neurolens.claims.penalty import PENALTY
+from neurolens.claims.penalty import PenaltyTraining as PenaltyTraining
+from neurolens.claims.penalty import penalty_training as penalty_training
+from neurolens.claims.removal import RemovalCurves as RemovalCurves
+from neurolens.claims.removal import measure_removal as measure_removal
+from neurolens.claims.stability import filters_on_parts as filters_on_parts
+from neurolens.claims.stability import tree_stability as tree_stability
 from neurolens.claims.super_train import SUPER_TRAIN
 from neurolens.claims.super_train import SuperTraining as SuperTraining
 from neurolens.claims.super_train import super_set as super_set
 from neurolens.claims.super_train import super_training as super_training
+from neurolens.claims.updating import ONLINE_UPDATE
+from neurolens.claims.updating import OnlineUpdate as OnlineUpdate
+from neurolens.claims.updating import online_update as online_update
+from neurolens.claims.updating import without_a_class as without_a_class
 
 CLAIMS = {
     claim.id: claim
@@ -64,5 +81,9 @@ CLAIMS = {
         NEAR_PAIRS,
         TWO_KINGDOMS,
         UMAP,
+        PENALTY,
+        ONLINE_UPDATE,
+        TREE_COARSE_TO_FINE,
+        CRITICAL_FILTERS,
     )
 }

@@ -3,7 +3,10 @@
 from neurolens.figures.base import Picture as Picture
 from neurolens.figures.categories import category_map as category_map
 from neurolens.figures.categories import tree_layout as tree_layout
+from neurolens.figures.critical import purity_by_depth as purity_by_depth
+from neurolens.figures.critical import removal_curves as removal_curves
 from neurolens.figures.evidence import super_grid as super_grid
+from neurolens.figures.evidence import super_pair as super_pair
 from neurolens.figures.fooling import contact_sheet as contact_sheet
 from neurolens.figures.fooling import fooling_rows as fooling_rows
 from neurolens.figures.fooling import messiness as messiness
@@ -20,6 +23,9 @@ from neurolens.figures.outsiders import noise_reasons as noise_reasons
 from neurolens.figures.outsiders import noise_to_images as noise_to_images
 from neurolens.figures.outsiders import noise_winners as noise_winners
 from neurolens.figures.outsiders import prediction_heat as prediction_heat
+from neurolens.figures.prediction_tree import path_filters as path_filters
 from neurolens.figures.prediction_tree import tree_figure as tree_figure
 from neurolens.figures.super_images import learning_curves as learning_curves
 from neurolens.figures.super_images import super_rows as super_rows
+from neurolens.figures.updating import penalty_effects as penalty_effects
+from neurolens.figures.updating import update_effects as update_effects

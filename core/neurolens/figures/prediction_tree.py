@@ -10,7 +10,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from neurolens.clustering.prediction_tree import PredictionTree
 from neurolens.clustering.tree_path import TreePath
-from neurolens.figures.base import Picture, pixels
+from neurolens.figures.base import Picture, name_row, pixels, show
 from neurolens.studies.data import Images
 
 RED, GREY = "#c1121f", "0.75"
@@ -65,6 +65,35 @@ def tree_figure(
     ax.set_ylabel("depth", fontsize=8)
     ax.set_xticks([])
     ax.spines[:].set_visible(False)
+    return picture
+
+
+def path_filters(tree: PredictionTree, images: Images, path: TreePath, columns: int = 8, rows: int = 5) -> Picture:
+    """Draw the boxes of Fig. 1 (f): along a path, the images that its active critical filters like best.
+
+    Args:
+        tree: With its vectors.
+        images: Those that the tree was grown on.
+        path: Of an image; filters that are not active on it are left out.
+        columns: How many images of the tree to show for each filter, the largest activation first.
+        rows: How many filters at most, from the root down.
+
+    Raises:
+        ValueError: If no critical filter of the path is active, or the tree has no vectors.
+    """
+    steps = [step for step in path.steps if step.critical is not None and step.active][:rows]
+    if not steps:
+        raise ValueError(f"`path` (={path}) must have an active critical filter")
+    shown = f"{len(steps)} of {len(path.active_filters)} active critical filters, from the root down"
+    picture = Picture(8, 0.85 * len(steps) + 0.5, textwrap.fill(f"{tree.caption}; {shown}", 125))
+    for step, axes in zip(steps, picture.subplots(len(steps), columns, squeeze=False), strict=True):
+        outputs = tree.outputs()[:, tree.filters.index(str(step.critical))]
+        best = outputs.argsort(kind="stable")[::-1][:columns]
+        for ax, leaf in zip(axes, best, strict=False):
+            show(ax, images.rgb([tree.images[leaf]])[0], f"{outputs[leaf]:.2f}")
+        for ax in axes[len(best) :]:
+            ax.set_axis_off()
+        name_row(axes[0], f"{step.critical}\n{step.activation:.2f} in the image")
     return picture
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int64
@@ -68,6 +69,15 @@ class Recipe:
         return round(self.coarse_share * self.epochs)
 
 
+class Penalty(Protocol):
+    """What the loss of each image is multiplied by; equal penalties have equal fingerprints."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def __call__(self, logits: Float[Tensor, "n k"], labels: Int64[Tensor, " n"]) -> Float[Tensor, " n"]: ...
+
+
 def build_network(recipe: Recipe, images: Images) -> nn.Module:
     """Return the recipe's network with seeded initial weights, normalising by the mean and std of `images`."""
     with torch.random.fork_rng(devices=[]):
@@ -82,6 +92,7 @@ def train(
     held_out: Images,
     checkpoint: Path,
     *,
+    penalty: Penalty | None = None,
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> nn.Module:
@@ -94,7 +105,8 @@ def train(
         recipe: The settings.
         images: What to learn.
         held_out: What the accuracy in the progress bar is measured on; never trained on.
-        checkpoint: File of the run's state. It belongs to one recipe and one data set.
+        checkpoint: File of the run's state. It belongs to one recipe, one data set and one penalty.
+        penalty: What each image's cross-entropy is multiplied by; nothing where none is given.
         device: Where to train.
         progress: Show a progress bar an epoch, with loss, accuracy and time left.
 
@@ -102,7 +114,7 @@ def train(
         The trained network in eval mode, fp32, on `device`.
 
     Raises:
-        ValueError: If `checkpoint` belongs to another recipe or to other images.
+        ValueError: If `checkpoint` belongs to another recipe or penalty, or to other images.
         FloatingPointError: If the loss is no longer a number; the last epoch's checkpoint stays.
     """
     device = torch.device(device)
@@ -121,6 +133,8 @@ def train(
         optimizer, recipe.learning_rate, total, pct_start=warm_up, div_factor=10, cycle_momentum=False
     )
     belongs = {"recipe": dataclasses.asdict(recipe), "images": images.fingerprint}
+    if penalty:
+        belongs["penalty"] = penalty.fingerprint
     state = {"network": network, "optimizer": optimizer, "schedule": schedule}
     done = _resume(checkpoint, belongs, state) if checkpoint.exists() else 0
     sample = held_out.sample(min(500, len(held_out)))
@@ -129,7 +143,7 @@ def train(
         coarse = epoch < recipe.coarse_epochs
         batches = batches_of(images, recipe, epoch)
         bar = tqdm(batches, f"epoch {epoch + 1}/{recipe.epochs}", steps, disable=not progress, leave=False)
-        loss = _train_epoch(network, bar, optimizer, schedule, recipe, coarse)
+        loss = _train_epoch(network, bar, optimizer, schedule, recipe, coarse, penalty)
         _save(checkpoint, belongs, state, epoch + 1)
         if progress:
             left = (time.monotonic() - started) / (epoch + 1 - first) * (recipe.epochs - epoch - 1)
@@ -162,6 +176,7 @@ def _train_epoch(
     schedule: OneCycleLR,
     recipe: Recipe,
     coarse: bool,
+    penalty: Penalty | None,
 ) -> float:
     network.train()
     device = next(network.parameters()).device
@@ -172,7 +187,12 @@ def _train_epoch(
             x = F.avg_pool2d(x, 2)
         with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
             logits = network(x)
-        loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=recipe.label_smoothing)
+        logits, labels = logits.float(), labels.to(device)
+        if penalty:
+            each = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing, reduction="none")
+            loss = (each * penalty(logits, labels)).mean()
+        else:
+            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -245,10 +265,11 @@ def _resume(checkpoint: Path, belongs: dict, state: dict) -> int:
         stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(f"`checkpoint` (={str(checkpoint)!r}) cannot be read ({error}); delete it") from error
-    for name, mine in belongs.items():
-        if stored[name] != mine:
+    for name in ("recipe", "images", "penalty"):
+        if stored.get(name) != belongs.get(name):
             raise ValueError(
-                f"`checkpoint` (={str(checkpoint)!r}) belongs to other {name} ({stored[name]}, not {mine}); "
+                f"`checkpoint` (={str(checkpoint)!r}) belongs to other {name} ({stored.get(name)}, not "
+                f"{belongs.get(name)}); "
                 "delete it or train to another `out` folder"
             )
     for name, part in state.items():

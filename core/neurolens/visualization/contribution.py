@@ -1,0 +1,263 @@
+"""How much each filter contributes to a prediction: exactly, by ablation, by gradients, by Shapley values (§3.2)."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from neurolens.lens import OUTPUT, Lens
+from neurolens.twin import Recorder, make_twin
+from neurolens.units import Objective
+from neurolens.visualization.attribution import _gradient
+
+Kind = Literal["neurons", "channels"]
+Method = Literal["exact", "gradient", "integrated", "zero", "mean", "shapley"]
+CHUNK = 256  # variants of an image run together
+EXACT = 1e-4  # of the score, or of 1 where that is larger
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each filter of a layer contributes to a target, for each image.
+
+    Attributes:
+        values: In units of the target; positive speaks for it.
+        change: The target's value minus that with all filters at the baseline: what a complete method adds up to.
+        target: What is contributed to.
+        layer: Whose filters they are.
+        kind: Neurons or channels.
+        method: How they were found; see `contributions`.
+    """
+
+    values: Float[Tensor, "n d"]
+    change: Float[Tensor, " n"]
+    target: str
+    layer: str
+    kind: Kind
+    method: Method
+
+    @property
+    def gap(self) -> Float[Tensor, " n"]:
+        """What the contributions miss of the change; 0 for a complete method."""
+        return self.change - self.values.sum(1)
+
+    def __repr__(self) -> str:
+        n, d = self.values.shape
+        return (
+            f"Contributions({d} {self.kind} of {self.layer} to {self.target}, {n} images, {self.method}: on average "
+            f"they add up to {self.values.sum(1).mean().item():.3g} of {self.change.mean().item():.3g})"
+        )
+
+
+def contributions(
+    lens: Lens,
+    images: Float[Tensor, "n c h w"],
+    target: str | Objective,
+    layer: str | None = None,
+    *,
+    method: Method = "exact",
+    kind: Kind = "channels",
+    steps: int = 50,
+    samples: int = 20,
+    seed: int = 0,
+) -> Contributions:
+    """Return what each filter's activation attributes to the target, a question that the paper leaves open (§3.2).
+
+    `exact`: A·∂target/∂A where the rest of the network is linear, as after the last stage; checked, and refused
+    elsewhere. `gradient`: the same anywhere, a first-order account. `integrated`: A·∫∂target/∂(tA)dt, by
+    Gauss-Legendre. `zero`, `mean`: what the target loses when the filter is set to 0, or to its mean over these images.
+    `shapley`: the mean loss when filters go to 0 one by one in random orders. All but the two ablations and `gradient`
+    are complete: they add up to the change.
+
+    Args:
+        lens: The network.
+        images: RGB in [0, 1].
+        target: What is contributed to; must lie behind `layer`.
+        layer: A layer with positions; the last stage where none is given.
+        method: One of the six.
+        kind: A channel's contribution is that of all its positions together.
+        steps: Of the integral.
+        samples: Orders to draw for each image, for Shapley.
+        seed: Of the orders.
+
+    Raises:
+        ValueError: If the layer has no positions, the target does not depend on it, `method` or `kind` is unknown,
+            `steps` or `samples` is below 1, there are no images, or the rest is not linear and `method` is `exact`.
+    """
+    _check_choice("method", method, get_args(Method))
+    _check_choice("kind", kind, get_args(Kind))
+    if min(steps, samples) < 1:
+        raise ValueError(f"`steps` and `samples` (={steps} and {samples}) must be 1 or more")
+    rest = _Rest(lens, lens[target], layer or lens.stages[-1])
+    activation, gradient = _filters(rest, images, kind)
+    n = len(activation)
+    baseline = activation.mean(0) if method == "mean" else torch.zeros_like(activation[0])
+    ends = [rest.scores(images[i : i + 1], torch.stack([activation[i], baseline])) for i in range(n)]
+    change = torch.stack([own - floor for own, floor in ends])
+    if method in ("exact", "gradient"):
+        values = (activation * gradient).sum(2)
+        size = torch.stack([own for own, _ in ends]).abs().clamp(min=1)
+        if method == "exact" and ((values.sum(1) - change).abs() > EXACT * size).any():
+            raise ValueError(
+                f"`method` (='exact') needs a rest of the network that is linear, and {lens[target]} is not linear in "
+                f"{rest.layer}; take 'integrated' or 'shapley', which add up anywhere"
+            )
+    else:
+        generator = torch.Generator().manual_seed(seed)
+        per_image: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "integrated": lambda x, a: _integrated(rest, x, a, steps),
+            "shapley": lambda x, a: _shapley(rest, x, a, samples, generator),
+        }
+        found = per_image.get(method, lambda x, a: _ablation(rest, x, a, baseline))
+        values = torch.stack([found(images[i : i + 1], activation[i]) for i in range(n)])
+    return Contributions(values.cpu(), change.cpu(), str(lens[target]), rest.layer, kind, method)
+
+
+def masked_scores(
+    lens: Lens,
+    images: Float[Tensor, "n c h w"],
+    target: str | Objective,
+    kept: Bool[Tensor, "n m d"],
+    layer: str | None = None,
+    *,
+    kind: Kind = "channels",
+) -> Float[Tensor, "n m"]:
+    """Return the target of each image with all filters at 0 but those kept: a point of an ablation or keep-only curve.
+
+    Args:
+        lens: The network.
+        images: RGB in [0, 1].
+        target: Must lie behind `layer`.
+        kept: For each image any number of masks over the filters.
+        layer: A layer with positions; the last stage where none is given.
+        kind: What the filters are.
+
+    Raises:
+        ValueError: If the layer has no positions, the target does not depend on it, there are no images, or the masks
+            do not suit images and filters.
+    """
+    _check_choice("kind", kind, get_args(Kind))
+    rest = _Rest(lens, lens[target], layer or lens.stages[-1])
+    activation, _ = _filters(rest, images, kind)
+    n, d = activation.shape[:2]
+    if kept.ndim != 3 or (kept.shape[0], kept.shape[2]) != (n, d):
+        raise ValueError(f"`kept` (={tuple(kept.shape)}) must hold masks over {d} {kind} for each of {n} images")
+    rows = [rest.masked(images[i : i + 1], activation[i], kept[i]) for i in range(n)]
+    return torch.stack(rows).cpu()
+
+
+class _Rest:
+    """What follows a layer, for one image and any number of outputs in place of the layer's own.
+
+    What bypasses the layer is the image's. It runs on a twin of its own, so that neither the network nor the lens is
+    touched.
+    """
+
+    def __init__(self, lens: Lens, objective: Objective, layer: str):
+        self.lens, self.objective, self.layer = lens, objective, layer
+        self._requests = threading.local()
+        self._twin = make_twin(lens.network, self._requests)
+        self._calls = 0
+
+    def scores(self, image: Float[Tensor, "1 c h w"], values: Float[Tensor, "m d p"]) -> Float[Tensor, " m"]:
+        """Return the objective with each of these outputs."""
+        outputs = values.reshape(-1, *self.lens.layers[self.layer])
+        return torch.cat([self._score(image, part) for part in outputs.split(CHUNK)])
+
+    def masked(
+        self, image: Float[Tensor, "1 c h w"], activation: Float[Tensor, "d p"], kept: Bool[Tensor, "m d"]
+    ) -> Float[Tensor, " m"]:
+        """Return the objective with only these filters left."""
+        parts = (activation * part[..., None].to(activation.device) for part in kept.split(CHUNK))
+        return torch.cat([self.scores(image, part) for part in parts])
+
+    def _score(self, image: Tensor, values: Tensor) -> Tensor:
+        image = image.to(self.lens.device)
+        if self.lens._moments is not None:
+            mean, std = (moment.to(image).view(-1, 1, 1) for moment in self.lens._moments)
+            image = (image - mean) / std
+        if not self._calls:
+            recorder = Recorder()
+            self._run(image, recorder)
+            self._calls = recorder.calls[self.layer]
+        splice = _Splice(self.layer, self.objective.layers, values, self._calls)
+        splice.found[OUTPUT] = self._run(image, splice)
+        return self.objective.score(splice.found, self.lens.classes)
+
+    def _run(self, image: Tensor, request: "Recorder | _Splice") -> Tensor:
+        self._requests.current = request
+        logits: Tensor = self._twin(image)
+        return logits
+
+
+@dataclass
+class _Splice:
+    """A forward pass in which the last output of a layer is another one."""
+
+    layer: str
+    wanted: set[str]
+    values: Tensor
+    left: int
+    found: dict[str, Tensor] = field(default_factory=dict)
+
+    def receive(self, name: str, output: Tensor) -> Tensor:
+        if name == self.layer:
+            self.left -= 1
+            output = output if self.left else self.values.clone()  # the network may go on in place
+        if name in self.wanted:
+            self.found[name] = output.clone()
+        return output
+
+
+def _filters(rest: _Rest, images: Tensor, kind: Kind) -> tuple[Float[Tensor, "n d p"], Float[Tensor, "n d p"]]:
+    """Return every filter's outputs, at its one position or at all of its channel's, and the objective's gradient."""
+    if not len(images):
+        raise ValueError("`images` (=0 of them) must be one or more")
+    pairs = [_gradient(rest.lens, part, rest.objective, rest.layer, "fp32") for part in images.split(CHUNK)]
+    found = (torch.cat(parts).flatten(2) for parts in zip(*pairs, strict=True))
+    activation, gradient = (part if kind == "channels" else part.flatten(1)[..., None] for part in found)
+    return activation, gradient
+
+
+def _ablation(rest: _Rest, image: Tensor, activation: Float[Tensor, "d p"], baseline: Tensor) -> Float[Tensor, " d"]:
+    own, lost = rest.scores(image, activation[None]), []
+    for some in torch.arange(len(activation)).split(CHUNK):
+        values = activation.repeat(len(some), 1, 1)
+        values[torch.arange(len(some)), some] = baseline[some]
+        lost.append(own - rest.scores(image, values))
+    return torch.cat(lost)
+
+
+def _integrated(rest: _Rest, image: Tensor, activation: Float[Tensor, "d p"], steps: int) -> Float[Tensor, " d"]:
+    points, weights = (
+        torch.tensor(x, dtype=activation.dtype, device=activation.device)
+        for x in np.polynomial.legendre.leggauss(steps)
+    )
+    with torch.enable_grad():
+        values = ((1 + points.view(-1, 1, 1)) / 2 * activation).requires_grad_()
+        (gradient,) = torch.autograd.grad(rest.scores(image, values).sum(), values)
+    return (activation * (weights.view(-1, 1, 1) / 2 * gradient).sum(0)).sum(1)
+
+
+def _shapley(
+    rest: _Rest, image: Tensor, activation: Float[Tensor, "d p"], samples: int, generator: torch.Generator
+) -> Float[Tensor, " d"]:
+    d = len(activation)
+    values = activation.new_zeros(d)
+    for _ in range(samples):
+        order = torch.randperm(d, generator=generator)
+        place = order.argsort()
+        steps = torch.arange(d + 1).split(CHUNK)
+        scores = torch.cat([rest.masked(image, activation, place < count[:, None]) for count in steps])
+        values[order] += scores.diff() / samples
+    return values
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"`{name}` (={value!r}) must be one of {', '.join(choices)}")

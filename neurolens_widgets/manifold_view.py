@@ -1,0 +1,267 @@
+"""What `ManifoldMap` looks like: a map to brush, a legend, the images behind, and nothing that embeds."""
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+import neurolens as nl
+import numpy as np
+import traitlets
+from neurolens.figures.manifold import COLOURS, MARKERS
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from neurolens_widgets.canvas import RGBA, Pixels, Tiles, enlargement, paint
+from neurolens_widgets.parts import Choices, box, button, field
+from neurolens_widgets.points import Layer, draw_points, overlay
+from neurolens_widgets.readouts import error_box, style_sheet, text
+
+if TYPE_CHECKING:
+    from neurolens_widgets.manifold_map import ManifoldMap
+
+SIDE, FINE = 480, 720  # of the map, in CSS pixels and in pixels
+NEAR, DRAG = 12, 4  # CSS pixels: how far the pointer may be from its point, and must go to brush
+MOST, COLUMNS = 36, 12  # images of a selection that are shown
+DEGREES = 10  # of a key
+ICONS = {"o": "circle", "^": "play", "s": "square"}  # the style sheet turns the second upright
+
+
+class ManifoldView:
+    """The parts of a `ManifoldMap` in reading order, wired to its traits and methods."""
+
+    def __init__(self, shown: "ManifoldMap"):
+        self.map = shown
+        self.closed = False
+        self.drawn: RGBA = np.zeros((FINE, FINE, 4), np.uint8)
+        self._from: tuple[float, float] | None = None  # where a drag began, and how far it is
+        self._to = (0.0, 0.0)
+        notice = shown.study.notice
+        self._head, self._errors = text("", "nl-head"), text("", "nl-errors")
+        self.parts = [
+            style_sheet(),
+            text(f"<style>{_colours()}{Path(__file__).with_name('manifold_map.css').read_text('utf-8')}</style>"),
+            self._head,
+            *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
+            self._settings(),
+            self._errors,
+            box([self._plot(), self._side()], "nl-stage", "nl-plane", row=True),
+            self._picked(),
+        ]
+        self.parts[1].add_class("nl-style")
+        self.show_selected()
+        self.show_error()
+
+    def _settings(self) -> widgets.Widget:
+        shown = self.map
+        whats = {"features": "features, 2-D", "raw": "raw images, 3-D"}
+        self._whats = Choices(whats, lambda name: setattr(shown, "raw", name == "raw"), "nl-whats")
+        methods = {name: name.upper() for name in shown.traits()["method"].values}
+        self._methods = Choices(methods, lambda name: setattr(shown, "method", name), "nl-methods")
+        self._networks = Choices({n: n for n in shown.networks}, lambda n: setattr(shown, "network", n), "nl-networks")
+        self._layers = box([], "nl-layers-of", row=True)
+        self._of_features = box([self._networks, self._layers], "nl-of-features", row=True)
+        return box([box([self._whats, self._methods], row=True), self._of_features], "nl-settings", "nl-tabs")
+
+    def _plot(self) -> widgets.Widget:
+        self.points = Layer(FINE, FINE, SIDE / FINE).add_class("nl-points")
+        self.over = Layer(SIDE, SIDE, leave=self._leave).add_class("nl-brush")
+        self.over.on_mouse_down(self._press)
+        self.over.on_mouse_move(self._move)
+        self.over.on_mouse_up(self._release)
+        self.over.on_mouse_out(self._release)
+        self.over.on_key_down(self._key)
+        angles = [("turn", "Turn"), ("tilt", "Tilt")]
+        self._angles = box([self._angle(*one) for one in angles], "nl-angles")
+        map_ = box([self.points, self.over], "nl-map")
+        return box([map_, self._angles], "nl-figure", "nl-left")
+
+    def _angle(self, name: str, label: str) -> widgets.Widget:
+        limits = self.map.traits()[name]
+        slider = widgets.IntSlider(0, limits.min, limits.max, 5, description=label, layout=widgets.Layout(width="auto"))
+        traitlets.link((self.map, name), (slider, "value"))
+        return slider.add_class("nl-slider").add_class(f"nl-{name}")
+
+    def _side(self) -> widgets.Widget:
+        shown, size = self.map, self.map.lens.size
+        self._classes = {
+            name: button(name, ICONS[MARKERS[k % len(MARKERS)]], f"hide or show {name}", self._hide(name), f"nl-k{k}")
+            for k, name in enumerate(shown.images.classes)
+        }
+        legend = box([*self._classes.values()], "nl-classes")
+        choice = widgets.Dropdown(options=[("choose …", ""), *((name, name) for name in shown.images.classes)])
+        choice.observe(lambda change: self._select(change["new"]), "value")
+        self._choice = choice
+        clear = button("Clear", "times", "Select nothing", self._clear, "nl-clear")
+        self.image = Pixels(*size, enlargement(max(size), 128)).add_class("nl-image")
+        self._about, self._scores = text("", "nl-caption", "nl-about"), text("", "nl-caption", "nl-scores")
+        return box(
+            [
+                text("<h4>Classes <span>click to hide one, or show it again</span></h4>"),
+                legend,
+                box([field("Select a class", choice, "nl-select"), clear], "nl-fields", row=True),
+                box([self.image, self._about], "nl-figure", "nl-looked-at"),
+                self._scores,
+            ],
+            "nl-panel",
+            "nl-side",
+        )
+
+    def _picked(self) -> widgets.Widget:
+        self._composition = text("", "nl-composition")
+        self.tiles = Tiles(self.map.lens.size, self._look_at, side=64, columns=COLUMNS, leave=self._leave)
+        return box([self._composition, self.tiles.add_class("nl-brushed")], "nl-panel")
+
+    def show_manifold(self) -> None:
+        """Show another manifold, and how far its classes stand apart."""
+        shown = self.map.manifold
+        if shown is not None and not self.closed:
+            self._scores.value = f"<span>{escape(_scores(shown))}</span>"
+        self.show_points()
+        self.show_head()
+
+    def show_points(self) -> None:
+        """Draw the map as it is seen, the selected points brighter than others."""
+        shown = self.map
+        if self.closed or shown.manifold is None:
+            return
+        self._seen = seen = shown.seen
+        visible = shown.visible
+        bright = np.zeros(len(seen), bool)
+        bright[list(shown.selected) or slice(None)] = True
+        self._places = np.flatnonzero(visible)
+        self._tree = cKDTree(self._on_map(visible)) if visible.any() else None
+        self.drawn = draw_points(seen, shown.images.labels.numpy(), visible, bright, FINE)
+        self.points.pixels = self.drawn
+        for name, one in self._classes.items():
+            (one.add_class if name in shown.hidden else one.remove_class)("nl-hidden")
+        self._angles.layout.display = None if seen[:, 2].any() else "none"
+        self.show_image(self.points)
+
+    def show_head(self) -> None:
+        """Say what is shown, and whether something else is on the way."""
+        shown = self.map
+        if self.closed:
+            return
+        pill = '<b class="nl-pill nl-is-running">embedding …</b>' if shown.embedding else ""
+        self._head.value = f"<h3>Manifold map</h3><span>{escape(shown.summary())}</span>{pill}"
+        self._whats.mark("raw" if shown.raw else "features")
+        self._methods.mark(shown.method)
+        self._networks.mark(shown.network)
+        stages = {name: name for name in shown.lens.stages}
+        if [one.description for one in self._layers.children] != [*stages]:
+            self._stages = Choices(stages, lambda name: setattr(shown, "layer", name), "nl-layers")
+            self._layers.children = self._stages.children
+        self._stages.mark(shown.layer)
+        self._of_features.layout.display = "none" if shown.raw else None
+
+    def show_image(self, *also: Pixels) -> None:
+        """Show the image looked at, and a ring round its point."""
+        shown = self.map
+        if shown.image >= 0:
+            self.image.pixels = shown.picture(shown.image)
+            self._about.value = f"<b>{escape(shown.class_of(shown.image))}</b><span>image {shown.image}</span>"
+        else:
+            self._about.value = "<span>Move the pointer over the map, or drag a rectangle.</span>"
+        self.image.layout.display = None if shown.image >= 0 else "none"
+        self._mark()
+        paint(self._lay_over(), self.image, *also)
+
+    def show_selected(self) -> None:
+        """Show the images selected, and what they are."""
+        shown, places = self.map, self.map.selected
+        if self._choice.value and shown.composition(places) != {self._choice.value: len(places)}:
+            self._choice.value = ""
+        some = places[:MOST]
+        self.tiles.layout.display = None if some else "none"
+        said = ", ".join(f"{count} {escape(name)}" for name, count in shown.composition(places).items())
+        first = f"; the first {MOST} of them" if len(places) > MOST else ""
+        self._composition.value = f"<h4>{len(places)} selected <span>{said}{first}</span></h4>" if some else ""
+        self.show_points()
+        if some:
+            self.tiles.show([shown.picture(place) for place in some])
+            self._mark()
+
+    def _mark(self) -> None:
+        """Frame the tile of the image looked at."""
+        some = self.map.selected[: min(MOST, len(self.tiles.buttons))]
+        self.tiles.mark(some.index(self.map.image) if self.map.image in some else None)
+
+    def show_error(self) -> None:
+        """Show what went wrong, or that nothing did."""
+        self._errors.value = error_box(self.map.error, self.map.traceback)
+        self._errors.layout.display = None if self.map.error else "none"
+
+    def _on_map(self, places: NDArray[Any] | list[int]) -> NDArray[np.float64]:
+        """Return where points are drawn, in CSS pixels from the upper left."""
+        return self._seen[places, :2] * (SIDE, -SIDE) + (0, SIDE)
+
+    def _lay_over(self) -> Pixels:
+        shown = self.map
+        ringed = shown.image >= 0 and shown.manifold is not None
+        point = tuple(self._on_map([shown.image])[0]) if ringed else None
+        self.over.pixels = overlay(SIDE, point, None if self._from is None else (*self._from, *self._to))
+        return self.over
+
+    def _press(self, x: float, y: float) -> None:
+        self._from = self._to = (x, y)
+
+    def _move(self, x: float, y: float) -> None:
+        if self._from is not None:
+            self._to = (x, y)
+            paint(self._lay_over())
+        elif self.map.manifold is not None and self._tree is not None:
+            distance, found = self._tree.query((x, y))
+            if distance <= NEAR:
+                self.map.image = int(self._places[found])
+
+    def _release(self, *_: float) -> None:
+        if self._from is None:
+            return
+        (left, top), (right, bottom), self._from = self._from, self._to, None
+        if max(abs(right - left), abs(bottom - top)) < DRAG:
+            self._clear()
+        else:
+            self.map.brush((left / SIDE, right / SIDE), (1 - top / SIDE, 1 - bottom / SIDE))
+        paint(self._lay_over())
+
+    def _key(self, key: str, *_: object) -> None:
+        name, step = {
+            "ArrowLeft": ("turn", -DEGREES),
+            "ArrowRight": ("turn", DEGREES),
+            "ArrowUp": ("tilt", DEGREES),
+            "ArrowDown": ("tilt", -DEGREES),
+        }.get(key, ("", 0))
+        if key == "Escape":
+            self._clear()
+        elif name:
+            limits = self.map.traits()[name]
+            setattr(self.map, name, min(limits.max, max(limits.min, getattr(self.map, name) + step)))
+
+    def _hide(self, name: str) -> Callable[[], None]:
+        return lambda: self.map.hide(name)
+
+    def _select(self, name: str) -> None:
+        if name:
+            self.map.select_class(name)
+
+    def _clear(self) -> None:
+        self.map.selected = ()
+
+    def _look_at(self, place: int) -> None:
+        self.map.image = self.map.selected[place]
+
+    def _leave(self, back: bool) -> None:
+        before = next(iter(self._whats.buttons.values()))
+        (before if back else self._choice).focus()
+
+
+def _scores(manifold: nl.Manifold) -> str:
+    """Return the scores in words, and for points in space how to read them."""
+    depth = "Nearer points are stronger; arrow keys turn. " if manifold.points.shape[1] == 3 else ""
+    return f"{depth}{manifold.scored}. {manifold.caption}."
+
+
+def _colours() -> str:
+    return "".join(f".nl-classes .nl-k{k} i{{color:{COLOURS[k % len(COLOURS)]}}}" for k in range(30))
