@@ -128,6 +128,7 @@ def paint(*canvases: Pixels) -> None:
         try:
             with hold_canvas():
                 for canvas in canvases:
+                    canvas.clear()  # pale pixels would pile up
                     canvas.put_image_data(canvas.pixels)
         except BaseException:
             manager._commands_cache, manager._buffers_cache = [], []

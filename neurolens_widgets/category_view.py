@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from neurolens_widgets.category_map import CategoryMap
 
 MISTAKES, NEAREST = 8, 3
-BOX = {"width": 68, "height": 22, "rx": 7, "ry": 7}  # a node of the spanning tree, in CSS pixels
-WITHIN = {"min": -0.87, "max": 0.87}  # bqplot adds room for the boxes itself
+BOX = {"width": 68, "height": 22, "rx": 7, "ry": 7, "r": 0.1}  # a node of the spanning tree, in CSS pixels
+ACROSS, UP = {"min": -1.24, "max": 1.24}, {"min": -1.1, "max": 1.1}  # places and boxes; bqplot adds no room by the "r"
 
 
 class CategoryView:
@@ -57,7 +57,7 @@ class CategoryView:
         self.show_map()
 
     def _trees(self) -> widgets.Widget:
-        across, up = bqplot.LinearScale(**WITHIN), bqplot.LinearScale(**WITHIN)
+        across, up = bqplot.LinearScale(**ACROSS), bqplot.LinearScale(**UP)
         self._plane = {"x": across, "y": up}
         self._halos = bqplot.Scatter(x=[], y=[], scales=self._plane, default_size=1600, stroke_width=0)
         self._numbers = bqplot.Label(x=[], y=[], text=[], scales=self._plane, default_size=10, align="middle")
@@ -134,6 +134,7 @@ class CategoryView:
             colors=["#ffffff"] * len(names),
             directed=False,
             link_type="line",
+            highlight_links=False,  # it makes the others all but invisible
             selected_style={"stroke": FLIP_COLOUR, "stroke-width": "4"},
             hovered_style={"stroke": NOW_COLOUR, "stroke-width": "3"},  # strokes only: a fill would grey all nodes
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -15,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from neurolens_widgets.canvas import RGBA, Pixels, Tiles, enlargement, paint
 from neurolens_widgets.parts import Choices, box, button, field
-from neurolens_widgets.points import Layer, draw_points, overlay
+from neurolens_widgets.points import draw_points, overlay
 from neurolens_widgets.readouts import error_box, style_sheet, text
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class ManifoldView:
         self._head, self._errors = text("", "nl-head"), text("", "nl-errors")
         self.parts = [
             style_sheet(),
-            text(f"<style>{_colours()}{Path(__file__).with_name('manifold_map.css').read_text('utf-8')}</style>"),
+            text(f"<style>{_colours()}</style>", "nl-style"),
             self._head,
             *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
             self._settings(),
@@ -49,7 +48,6 @@ class ManifoldView:
             box([self._plot(), self._side()], "nl-stage", "nl-plane", row=True),
             self._picked(),
         ]
-        self.parts[1].add_class("nl-style")
         self.show_selected()
         self.show_error()
 
@@ -65,8 +63,8 @@ class ManifoldView:
         return box([box([self._whats, self._methods], row=True), self._of_features], "nl-settings", "nl-tabs")
 
     def _plot(self) -> widgets.Widget:
-        self.points = Layer(FINE, FINE, SIDE / FINE).add_class("nl-points")
-        self.over = Layer(SIDE, SIDE, leave=self._leave).add_class("nl-brush")
+        self.points = Pixels(FINE, FINE, SIDE / FINE).add_class("nl-points")
+        self.over = Pixels(SIDE, SIDE, leave=self._leave).add_class("nl-brush")
         self.over.on_mouse_down(self._press)
         self.over.on_mouse_move(self._move)
         self.over.on_mouse_up(self._release)

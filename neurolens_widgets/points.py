@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,21 +11,13 @@ from neurolens.figures.manifold import COLOURS, MARKERS
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from neurolens_widgets.canvas import RGBA, Pixels
+from neurolens_widgets.canvas import RGBA
 
 MARGIN = 0.04  # of a map's side
 INK = 13_500  # square pixels that the points share, about
 SMALLEST, LARGEST = 2, 5  # radius of a point in pixels
 PALE, FAR = 60, 130  # alpha of what is not selected, and of the point farthest from the eye
 MARK = (43, 131, 198)
-
-
-class Layer(Pixels):
-    """A picture with holes: what was drawn before it goes, where `Pixels` would be drawn over it."""
-
-    def put_image_data(self, *args: Any, **kwargs: Any) -> None:
-        self.clear()
-        super().put_image_data(*args, **kwargs)
 
 
 def seen_from(points: NDArray[np.floating], turn: float, tilt: float) -> Float64[np.ndarray, "n 3"]:

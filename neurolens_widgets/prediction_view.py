@@ -1,7 +1,6 @@
 """What `PredictionTable` looks like: a table of shares to click through, the images behind a cell, no arithmetic."""
 
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
@@ -27,10 +26,8 @@ class PredictionView:
         notice = shown.study.notice
         self._head, self._errors = text("", "nl-head"), text("", "nl-errors")
         self._networks = Choices({n: n for n in shown.networks}, lambda n: setattr(shown, "network", n), "nl-networks")
-        css = Path(__file__).with_name("prediction_table.css").read_text("utf-8")
         self.parts = [
             style_sheet(),
-            text(f"<style>{css}</style>", "nl-style"),
             self._head,
             *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
             box([self._networks], "nl-settings", "nl-tabs"),
