@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MISTAKES, NEAREST = 8, 3
 BOX = {"width": 68, "height": 22, "rx": 7, "ry": 7, "r": 0.1}  # a node of the spanning tree, in CSS pixels
-ACROSS, UP = {"min": -1.24, "max": 1.24}, {"min": -1.1, "max": 1.1}  # places and boxes; bqplot adds no room by the "r"
+ACROSS, UP = {"min": -1.05, "max": 1.05}, {"min": -1.1, "max": 1.1}  # places; bqplot adds room for the halos
 
 
 class CategoryView:

@@ -167,9 +167,9 @@ class TreeExplorer(Card):
     def toggle(self, item: int) -> None:
         """Open a node or a fold to its next parting, or close the node; see `Opening.toggle`."""
         with self._commands:
+            self.opening.toggle(item, self.selected)
             if item in self.tree.shape.ancestors(self.selected)[:-1]:
                 self.selected = item  # what is closed cannot be looked at
-            self.opening.toggle(item, self.selected)
             self._view.show_nodes()
 
     def evidence(self, address: str) -> Evidence:

@@ -37,6 +37,7 @@ class TreeView:
         self.front.on_msg(lambda _, content, __: self._hear(content))
         self.front.observe(lambda change: setattr(explorer, "selected", change["new"]), "selected")
         self._setting = False
+        self._shown: tuple[Any, ...] = ()
         self.parts = [
             style_sheet(),
             self._head,
@@ -98,15 +99,13 @@ class TreeView:
         canvases = (self.members, self.top, self.optimum)
         pictures = [box([canvas, words], "nl-figure") for canvas, words in zip(canvases, self._captions, strict=True)]
         chart = box([self._chart_head, self.chart.figure], "nl-panel", "nl-panel-chart")
-        self._filter_parts = [*pictures[1:], chart]
-        self._optimum_part = pictures[2]
+        self._filter_parts, self._optimum_part = [*pictures[1:], chart], pictures[2]
         below = box([chart, box([self._facts], "nl-panel", "nl-panel-bars")], "nl-wrap", row=True)
         return box([self._title, box(pictures, "nl-wrap", row=True), below], "nl-stage", "nl-node")
 
     def show_tree(self) -> None:
         """Show another tree, and all that belongs to it."""
-        explorer = self.explorer
-        classes = explorer.images.classes
+        explorer, classes = self.explorer, self.explorer.images.classes
         self._setting = True
         options: dict[str, Any] = {
             "network": explorer.networks,
@@ -140,17 +139,18 @@ class TreeView:
 
     def show_nodes(self) -> None:
         """Draw what is open of the tree."""
-        explorer, tree = self.explorer, self.explorer.tree
-        thumbnails = explorer.thumbnails
+        explorer, tree, thumbnails = self.explorer, self.explorer.tree, self.explorer.thumbnails
         items = explorer.opening.items(explorer.selected)
-        nodes = [describe(tree, item, thumbnails, self._leaf) for item in items]
+        if (thumbnails, items) != self._shown:  # else it is but another node that is looked at
+            self._nodes = [describe(tree, item, thumbnails, self._leaf) for item in items]
+            self._shown = thumbnails, items
         paths = [
             describe_path(path, self._outcome(image), thumbnails.place(image), self._leaf)
             for image, path in zip(explorer.traced, explorer.paths, strict=True)
         ]
         self.front.show(
             thumbnails,
-            nodes=nodes,
+            nodes=self._nodes,
             paths=paths,
             hits=explorer.hits,
             selected=explorer.selected,

@@ -52,6 +52,7 @@ def test_the_penalty_is_judged_seed_by_seed():
     assert perfect.outcome == "not testable"
 
 
+@pytest.mark.slow
 def test_penalty_training_in_small(small, monkeypatch, tmp_path):
     monkeypatch.setenv("NEUROLENS_CACHE", str(tmp_path))
     known = np.array([[0, 1, 3], [1, 0, 3], [3, 3, 0]])
@@ -101,6 +102,7 @@ def test_the_update_is_judged_seed_by_seed():
     assert OnlineUpdate(runs(luck, lost), "made up").verdict().outcome == "not reproduced"
 
 
+@pytest.mark.slow
 def test_online_update_in_small(planted_cache, monkeypatch, tmp_path):
     monkeypatch.setenv("NEUROLENS_CACHE", str(tmp_path))
     train, test = (some.only("lion", "rabbit", "bus").sample(90) for some in (planted_cache.train, planted_cache.test))

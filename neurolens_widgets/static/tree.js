@@ -74,7 +74,7 @@ function dataUrl(blob) {
 function render({ model, el: host }) {
   const atlasId = `nl-tree-atlas-${++views}`;
   let tree = arrange([]), zoomed = 1, left = 0, top = 0, cursor = null, anchor = null, follow = false;
-  let label = null, refit = true, drag = null, dragged = false, atlasBlob = null, atlasUrl = "", saving = 0, drawing = 0;
+  let label = null, refit = true, drag = null, dragged = false, atlasBlob = null, atlasUrl = "", saving = 0, chosen = 0, drawing = 0;
 
   const atlas = make("svg:image", { id: atlasId });
   const lines = make("svg:g", { role: "none" }), groups = make("svg:g", { role: "none" });
@@ -248,7 +248,8 @@ function render({ model, el: host }) {
     if (id < 0 || id === model.get("selected")) return soon();
     model.set("selected", id);
     clearTimeout(saving);
-    saving = setTimeout(() => model.save_changes(), 30); // a key that is held down
+    saving = setTimeout(() => model.save_changes(), performance.now() - chosen < 150 ? 60 : 0); // a key that is held down
+    chosen = performance.now();
   }
   function toggle(id) {
     const { item } = tree.places.get(id);
@@ -271,14 +272,14 @@ function render({ model, el: host }) {
     event.preventDefault();
     event.stopPropagation();
     const id = go();
-    if (id !== undefined) { choose(id); mark(); }
+    if (id !== undefined) { choose(id); mark(true); }
   }
-  function mark() { // at once, before Python answers
+  function mark(focused) { // at once, before Python answers
     for (const group of groups.children) {
       group.setAttribute("tabindex", +group.dataset.id === cursor ? 0 : -1);
       group.setAttribute("aria-selected", +group.dataset.id === model.get("selected"));
     }
-    focus();
+    if (focused) focus();
   }
   stage.addEventListener("keydown", key);
   stage.addEventListener("click", event => {
@@ -287,7 +288,7 @@ function render({ model, el: host }) {
     const id = +group.dataset.id;
     if (event.target.closest(".toggle") || group.classList.contains("fold")) return toggle(id);
     choose(id);
-    mark();
+    mark(true);
   });
   stage.addEventListener("dblclick", event => {
     const group = event.target.closest(".item:not(.fold)");
@@ -366,9 +367,13 @@ function render({ model, el: host }) {
     soon();
   }
   function moved() { // the selection, by anyone
-    if (tree.places.has(model.get("selected"))) cursor = model.get("selected");
+    const selected = model.get("selected");
     follow = true;
-    soon();
+    if (!tree.places.has(selected)) return soon();
+    cursor = selected;
+    mark(groups.contains(document.activeElement));
+    drawWays(selected);
+    reveal(selected);
   }
   const heard = message => message.file && download(new Blob([message.text]), message.file);
   const changes = { nodes: soon, paths: () => { refit = true; soon(); }, hits: soon, label: soon, atlas: pictures, selected: moved };

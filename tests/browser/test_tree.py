@@ -236,12 +236,12 @@ def test_another_tree_and_a_reload(notebook, tree):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("leaves", [1000, 5000])
-def test_a_click_redraws_at_once(notebook, tree, leaves):
+@pytest.mark.parametrize(("leaves", "filters"), [(1000, 512), (5000, 64)])
+def test_a_click_redraws_at_once(notebook, tree, leaves, filters):
     page = notebook.page
     notebook.python(
         "import numpy as np\n"
-        f"values = np.random.default_rng(0).normal(size=({leaves}, 512)).clip(0)\n"
+        f"values = np.random.default_rng(0).normal(size=({leaves}, {filters})).clip(0)\n"
         f"large = nl.grow_prediction_tree(values, images=np.arange({leaves}) % len(study.test))\n"
         "explorer.image = explorer.other = -1\n"
         "explorer.show(large)",

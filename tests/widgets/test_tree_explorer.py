@@ -77,7 +77,7 @@ def check(opening, *also):
 
 
 @given(shapes(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_is_open_is_a_tree_whatever_is_clicked(shape, data):
     opening = Opening(shape)
     also = data.draw(st.integers(0, shape.root))
@@ -85,9 +85,9 @@ def test_what_is_open_is_a_tree_whatever_is_clicked(shape, data):
     for _ in range(6):
         item = data.draw(st.sampled_from(opening.items(also)))
         closing = item.opened and item.id >= 0
+        opening.toggle(item.id, also)
         if closing and item.id in shape.ancestors(also):
             also = item.id  # as the explorer does
-        opening.toggle(item.id, also)
         check(opening, also)
         if closing:
             assert not next(one for one in opening.items(also) if one.id == item.id).opened
@@ -161,7 +161,7 @@ def test_a_click_in_the_browser_opens_selects_and_asks_for_json(explorer, monkey
 def test_what_is_closed_is_not_looked_at(explorer):
     explorer.selected = 0
     assert 0 in explorer.opening.shown(explorer.selected)
-    above = explorer.tree.shape.ancestors(0)[1]
+    above = explorer.tree.shape.ancestors(0)[-2]  # open for the sake of the leaf alone
     explorer.toggle(above)
     assert explorer.selected == above
     assert 0 not in explorer.opening.shown(explorer.selected)

@@ -35,7 +35,7 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "cifar10": {
         "near_pair": {**_LARGE_BATCHES, "epochs": 100},
         "far_pair": {"width": 64, "epochs": 24, "coarse_share": 0.3, "cutout": 8},
-        **dict.fromkeys(("all", "reseeded", "vgg16"), {**_LARGE_BATCHES, "epochs": 24}),
+        **{network: {**_LARGE_BATCHES, "epochs": 24} for network in ("all", "reseeded", "vgg16")},
     },
     "planted": {network: {"width": 16, "epochs": 14, "coarse_share": 0.0} for network in NETWORKS},
 }
