@@ -15,6 +15,7 @@ from neurolens_widgets.frame import draw_still, look
 from neurolens_widgets.readouts import class_address, prediction
 from neurolens_widgets.runner import Runner, Throttle
 
+MAKES_IMAGES = "as nl.Images(pixels, labels, classes, split, source) makes one of a uint8 tensor (n, 3, h, w)"
 SLOW_FPS = 4  # of what is dear: a Grad-CAM costs half a step, a chart is laid out anew by the browser
 
 
@@ -37,11 +38,9 @@ class AscentStudio(Card):
 
     Attributes:
         status: ready, running, paused, done, stopped or error; it and `error` are read-only.
-        error: What went wrong, in a line, or nothing; `traceback` has the whole story.
         ascent: The `Ascent` at work, with `images`, `best_images` and so on; None before the first run.
         history: The objective at step 0, 1, …
-        flipped_at: The step at which the prediction left the start's class for good, as far as was looked (where the
-            objective stops inside the network, at the frames shown); None while it has not.
+        flipped_at: The step at which the prediction left the start's class for good, as far as was looked, or None.
         start_frame: What is shown of the start; `now_frame`: what is shown of the latest step.
         evidence_target: What the Grad-CAMs show evidence for: the objective, or the start's class where the
             objective is a unit inside the network.
@@ -73,10 +72,7 @@ class AscentStudio(Card):
         if not isinstance(lens, nl.Lens):
             raise TypeError(f"`lens` (a {type(lens).__name__}) must be an nl.Lens; nl.Lens(model, …) wraps a network")
         if not isinstance(images, nl.Images):
-            raise TypeError(
-                f"`images` (a {type(images).__name__}) must be an nl.Images; nl.Images(pixels, labels, classes, "
-                "split, source) takes a uint8 tensor (n, 3, h, w)"
-            )
+            raise TypeError(f"`images` (a {type(images).__name__}) must be an nl.Images, {MAKES_IMAGES}")
         if count < 1 or count != int(count):
             raise ValueError(f"`count` (={count}) must be a whole number of thumbnails, 1 or more")
         if tuple(images.size) != tuple(lens.size):

@@ -8,6 +8,7 @@ import neurolens as nl
 import numpy as np
 import torch
 import traitlets
+from neurolens.visualization.atlas import LEAK, grey_noise
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,7 +20,7 @@ from neurolens_widgets.frame import draw_still
 from neurolens_widgets.labels import KINDS, Labels
 from neurolens_widgets.runner import Runner
 
-STEPS, LEARNING_RATE, LEAK = 60, 0.03, 0.1  # of a climb, as in the atlas; the leak wakes a dead unit
+STEPS, LEARNING_RATE = 60, 0.03  # of a climb, as in the atlas
 
 
 class FilterPicker(Card):
@@ -130,13 +131,15 @@ class FilterPicker(Card):
     def climb(self, blocking: bool = False) -> None:
         """Climb to the unit's optimum from other noise.
 
-        The gradient leaks through closed ReLUs where the unit is dead, or a neuron: noise alone seldom opens those.
+        The gradient leaks through closed ReLUs where the unit is dead, a neuron, or stuck below its best image: noise
+        alone seldom opens those.
         """
         with self._commands:
             self._climber.stop()
             self._fail(None)
-            start = nl.gaussian_noise(self.filters.images, 1, seed=self._seed).rgb()
-            leak = LEAK if self.filters.is_dead(self.at) or self.at.neuron is not None else 0.0
+            start = grey_noise(self.filters.lens, self._seed)
+            closed = self.filters.is_dead(self.at) or self.filters.is_stuck(self.at) or self.at.neuron is not None
+            leak = LEAK if closed else 0.0
             self.ascent = nl.Ascent(
                 self.filters.lens, self.unit, start, LEARNING_RATE, STEPS, optimizer=torch.optim.Adam, leaky=leak
             )

@@ -80,6 +80,7 @@ class FilterView:
             box([part for part in parts if part is not None], "nl-figure")
             for parts in zip(pictures, self._captions, below, strict=True)
         ]
+        self._beside = figures[-1]
         self.chart, self._bars, self._facts = HistogramChart(), text("", "nl-bars"), text("", "nl-facts")
         chart = box([self._chart_head, self.chart.figure], "nl-panel", "nl-panel-chart")
         bars = box([text("<h4>Mean for each class</h4>"), self._bars, self._facts], "nl-panel", "nl-panel-bars")
@@ -150,15 +151,14 @@ class FilterView:
             self.neurons.arrange(max(16, 196 // w - 3), w)
             pictures.append(self.neurons.hold(self._framed([picker.filters.top(neuron)[0] for neuron in scanned])))
             self.neurons.mark(unit.neuron)
-        self.neurons.layout.display = None if scanned else "none"
+        self._beside.layout.display = None if scanned else "none"  # most layers' neurons are not scanned
         self._whole.layout.display = None if unit.neuron is not None else "none"
-        whole = all(picker.filters.sees_all(unit.layer, position) for _, position in tops)
-        frame = "where it answers most; its receptive field is the whole image" if whole else "its receptive field"
+        whole = picker.filters.sees_all(unit.layer)
+        frame = "where it answers most; it sees the whole image, or nearly" if whole else "its receptive field"
         names = Counter(picker.filters.images.classes[int(picker.filters.images.labels[image])] for image, _ in tops)
         classes = ", ".join(f"{count} {name}" for name, count in names.most_common())
         self._caption(1, "Its top images", f"{classes}. Framed: {frame}")
-        words = "each by its top image; click to go down to one"
-        self._caption(2, f"Its {h}×{w} neurons", words if scanned else "were not scanned in this layer")
+        self._caption(2, f"Its {h}×{w} neurons", "each by its top image; click to go down to one")
         self._bars.value = class_bars(picker.filters.scan.classes, picker.filters.class_means(unit))
         dead = '<b class="nl-pill nl-is-error">dead</b>' if picker.filters.is_dead(unit) else ""
         self._title.value = f"<h3>{escape(picker.unit)}</h3><span>{escape(repr(unit))}</span>{dead}"
@@ -174,6 +174,8 @@ class FilterView:
         self.optimum.pixels = nothing if optimum is None else rgba(optimum.image)
         paint(self.optimum, *also)
         reading = "not climbed yet" if optimum is None else f"scores {optimum.score:.3g} ({optimum.how})"
+        if picker.filters.is_stuck(picker.at):
+            reading += ", less than its best image: the climb is stuck"
         self._caption(0, "Its optimum", reading)
         if chart:
             edges, counts, high = picker.filters.histogram(picker.at)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import neurolens as nl
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from neurolens_widgets.readouts import class_address
@@ -100,6 +101,11 @@ class Filters:
             return self.climbed.get(address)
         return Optimum(self.atlas.images[place].numpy(), float(self.atlas.scores[place]), "atlas")
 
+    def is_stuck(self, unit: nl.LayerUnit) -> bool:
+        """Return whether the best climb known ended below the best image."""
+        found = self.optimum(str(unit))
+        return found is not None and found.score < self.histogram(unit)[2]
+
     def top(self, unit: nl.LayerUnit) -> list[tuple[int, int]]:
         """Return a unit's strongest images, and where in the layer's map it is strongest in each."""
         part, place = self.scan.find(unit)
@@ -113,14 +119,15 @@ class Filters:
         positions = math.prod(self.lens.layers[unit.layer][1:])
         return [replace(unit, neuron=neuron) for neuron in range(positions)] if scanned else []
 
-    def sees_all(self, layer: str, position: int) -> bool:
-        """Return whether the receptive field of a position is the whole image."""
-        return self.fields[layer].flatten(0, 1)[position].tolist() == [0, 0, *self.lens.size]
+    def sees_all(self, layer: str) -> bool:
+        """Return whether some position of a layer sees the whole image; the others then see most of it."""
+        whole = torch.tensor([0, 0, *self.lens.size])
+        return bool((self.fields[layer].flatten(0, 1) == whole).all(1).any())
 
     def frame(self, layer: str, position: int) -> list[int]:
-        """Return the box of a position's receptive field; where that is the whole image, of the position's cell."""
+        """Return the box of a position's receptive field; in a layer that sees all, of the position's cell."""
         rows, columns = self.fields[layer].shape[:2]
-        if not self.sees_all(layer, position):
+        if not self.sees_all(layer):
             return self.fields[layer].flatten(0, 1)[position].tolist()
         (height, width), (y, x) = self.lens.size, divmod(position, columns)
         down, right = -(-(y + 1) * height // rows), -(-(x + 1) * width // columns)

@@ -59,15 +59,17 @@ class Prediction(widgets.VBox):
             raise ValueError(f"`guess` (={guess!r}) must be one of the choices: {', '.join(self.choices)}")
         return guess
 
-    def reveal(self, answer: str, detail: str = "") -> HTML:
+    def reveal(self, answer: str | None, detail: str = "") -> HTML:
         """Set the answer beside the guess, here and in what is returned for the cell of the verdict.
 
         Args:
-            answer: What turned out; the guess was right if it is the same choice.
+            answer: What turned out; the guess was right if it is the same choice. None where the numbers cannot tell.
             detail: The measurement, such as `"47 of 100"`.
         """
         outcome = "No guess was made." if self.guess is None else "Not what you predicted."
-        if self.guess == answer:
+        if answer is None:
+            answer, outcome = "these numbers cannot tell", "Neither right nor wrong."
+        elif self.guess == answer:
             outcome = "As you predicted."
         found = f"{answer} ({detail})" if detail else answer
         cells = (("You predicted", self.guess or "nothing yet"), ("We measured", found))

@@ -43,6 +43,31 @@ def test_scores_are_those_of_the_stored_pixels(lens):
         assert objective.score(outputs, lens.classes).item() == pytest.approx(score.item(), abs=1e-6)
 
 
+class Silent(nn.Module):
+    """A channel that the grey start leaves at 0, without a gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.stage = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(2, 2)
+        with torch.no_grad():
+            self.stage[0].weight.fill_(1.0)
+            self.stage[0].bias.copy_(torch.tensor([-1.0, -2.5]))
+
+    def forward(self, images):
+        return self.head(self.stage(images).mean((2, 3)))
+
+
+def test_a_unit_that_the_start_leaves_silent_is_woken():
+    lens = nl.Lens(Silent(), ("day", "night"), SIZE)
+    start = atlas_module.grey_noise(lens, 0)
+    assert lens.outputs(start, ["stage"])["stage"][0, 1].max() == 0
+    found = build_atlas(lens, ["stage.C0", "stage.C1"], steps=40, progress=False)
+    plain = nl.Ascent(lens, "stage.C0", start, 0.03, 40, optimizer=torch.optim.Adam).run()
+    assert torch.equal(found.images[0], (plain.best_images[0] * 255).round().byte())
+    assert found.scores[1] > 0.3  # of 0.5, where all is white
+
+
 def test_climbing_together_is_climbing_alone(lens, monkeypatch):
     together = build(lens)
     monkeypatch.setattr(atlas_module, "TOGETHER", 1)

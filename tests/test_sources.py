@@ -244,6 +244,10 @@ def test_bad_paths_and_zips(tree, tmp_path):
     with pytest.raises(ValueError, match=r"`split` \(='dev'\) must be one of train, test"):
         load_images(tree, "dev")
     whole = zipped(tree, tmp_path / "f.zip").read_bytes()
+    with zipfile.ZipFile(zipped(tree, tmp_path / "g.zip"), "a") as archive:
+        archive.mkdir("train/fig")
+    with pytest.raises(ValueError, match="class 'fig' of 'train' has 0 images; at least 2 are needed"):
+        load_images(tmp_path / "g.zip", "train", progress=False)
     for content in (b"no zip at all", whole[: len(whole) // 2]):
         (tmp_path / "torn.zip").write_bytes(content)
         with pytest.raises(ValueError, match=r"torn\.zip'\) is not a whole zip file"):

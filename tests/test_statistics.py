@@ -65,3 +65,14 @@ def test_over_seeds_is_students_interval():
     oracle = stats.ttest_1samp(values.double().numpy(), 0).confidence_interval(0.95)
     assert (found.low, found.high, found.n) == pytest.approx((oracle.low, oracle.high, 4))
     assert statistics.over_seeds(values[:1]).high == np.inf
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "side"), [(0.6, 0.8, 1), (0.1, 0.4, -1), (0.45, 0.55, 0), (0.3, 0.7, None), (0.51, 0.55, 1)]
+)
+def test_the_side_on_which_an_interval_lies(low, high, side):
+    assert statistics.Estimate((low + high) / 2, low, high, 9).side(0.5, alike=0.1) == side
+
+
+def test_nothing_measured_lies_on_no_side():
+    assert statistics.mean(torch.empty(0)).side(0, alike=1) is None

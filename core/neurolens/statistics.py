@@ -25,6 +25,12 @@ class Estimate:
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}], n = {self.n}"
 
+    def side(self, of: float, alike: float) -> int | None:
+        """Return 1 where the interval lies above a number, -1 below, 0 within `alike` of it, and None otherwise."""
+        if self.low > of or self.high < of:
+            return 1 if self.low > of else -1
+        return 0 if of - alike <= self.low and self.high <= of + alike else None
+
 
 def share(hits: Bool[Tensor, " n"]) -> Estimate:
     """Return the share of hits with Wilson's interval; (0, 0, 1) where nothing was tried."""

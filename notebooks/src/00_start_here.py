@@ -137,14 +137,16 @@ nl.figures.path_filters(tree, members, path)
 # | `logit:dog` | a class | the score before the softmax |
 # | `softmax:dog` | a class | its probability |
 #
-# To see that an address means what it says, we look the same neuron up by hand.
+# To see that an address means what it says, we look up by hand the neuron that answers
+# most to the first picture.
 
 # %%
 last = lens.stages[-1]
 features = lens.outputs(cats.rgb([0]), [last])[last]
-row, column = divmod(10, features.shape[-1])
-neuron = lens[f"{last}.C5N10"]
-neuron.score({last: features}, lens.classes).item(), features[0, 5, row, column].item()
+channel, place = divmod(int(features[0].argmax()), features[0, 0].numel())
+row, column = divmod(place, features.shape[-1])
+neuron = lens[f"{last}.C{channel}N{place}"]
+neuron, neuron.score({last: features}, lens.classes).item(), features[0, channel, row, column].item()
 
 # %% [markdown]
 # Addresses add up. The next one asks for much dog and little cat at once, as a single thing to climb.

@@ -128,7 +128,7 @@ studio
 # %% [markdown]
 # ## Measure: subtle and effective?
 # The claim has two halves: the images look the same, and some of them flip while others resist. The rule
-# first, as it was fixed before anything was measured:
+# first, as it stood before this run:
 
 # %%
 nl.claims.CLAIMS["fool-subtle"]
@@ -196,11 +196,11 @@ how_many.reveal(how_many.choices[sum(flips.value >= edge for edge in (0.05, 0.25
 
 # %%
 correlation, chance = messy.measured.values()
-answer = which.choices[1 if chance.low > 0.5 else 0 if chance.high < 0.5 else 2]
+answer = {1: which.choices[1], -1: which.choices[0], 0: which.choices[2]}.get(chance.side(0.5, alike=0.1))
 which.reveal(answer, f"chance that a fooled image has the messier background: {chance}")
 
 # %% [markdown]
 # ## Recap
-# - The gradient on the pixels is all it takes: a change far below one grey level turns some answers and not others.
+# - The gradient on the pixels is all it takes: a change of less than one grey level turns some answers and not others.
 # - How far an image must be moved per unit of score belongs to image and network; we call it robustness.
 # - What looks true on four images becomes a claim only with a measure, a rule and an interval.

@@ -138,7 +138,7 @@ print(evidence)
 
 # %%
 difference = evidence.measured["area of the occlusion map, far pair minus near pair"]
-answer = wider.choices[1 if difference.low > 0 else 0 if difference.high < 0 else 2]
+answer = {1: wider.choices[1], -1: wider.choices[0], 0: wider.choices[2]}.get(difference.side(0, alike=0.02))
 wider.reveal(answer, f"area of the occlusion map, far minus near: {difference}")
 
 # %%

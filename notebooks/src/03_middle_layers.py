@@ -67,7 +67,7 @@ entropy
 bell = nw.Prediction(
     "03-bell",
     "A channel's values over thousands of pictures: whose histogram is like a bell?",
-    ["the first stage's", "the last stage's", "both"],
+    ["the first stage's", "the last stage's", "both", "neither"],
 )
 bell
 
@@ -161,9 +161,11 @@ answer = entropy.choices[0 if middle <= 1 else 1 if middle <= 2.33 else 2]
 entropy.reveal(answer, f"median class entropy of {high}: {middle:.2f} bits (1 bit: two classes alike)")
 
 # %%
-first, last = (moments[layer].skewness.nanmedian().item() for layer in (lens.stages[0], high))
-answer = bell.choices[2 if max(first, last) < 0.5 else 0 if first < last else 1]
-bell.reveal(answer, f"median skewness: {first:.2f} in {lens.stages[0]}, {last:.2f} in {high}")
+found = {layer: (moments[layer].skewness, moments[layer].kurtosis) for layer in (lens.stages[0], high)}
+typical = {layer: [values.nanmedian().item() for values in pair] for layer, pair in found.items()}
+bells = tuple(abs(skewness) <= 0.5 and abs(kurtosis) <= 1 for skewness, kurtosis in typical.values())
+answer = bell.choices[[(True, False), (False, True), (True, True), (False, False)].index(bells)]
+bell.reveal(answer, "; ".join(f"{layer}: skewness {s:.2f}, kurtosis {k:.2f}" for layer, (s, k) in typical.items()))
 
 # %% [markdown]
 # ## Recap

@@ -126,7 +126,7 @@ verdict
 
 # %%
 gap = verdict.measured["accuracy with most super images minus that with as many real ones"]
-answer = better.choices[0 if gap.low > 0 else 1 if gap.high < 0 else 2]
+answer = dict(zip((1, -1, 0), better.choices, strict=True)).get(gap.side(0, alike=0.02))
 better.reveal(answer, f"super minus real, {found.counts[-1]} of each class: {gap}")
 
 # %%

@@ -215,7 +215,7 @@ gone.reveal(gone.choices[sum(share.value >= edge for edge in (0.25, 0.5))], str(
 
 # %%
 difference = cause.measured["high-frequency share, max pooling minus strides"]
-answer = pooling.choices[0 if difference.low > 0 else 1 if difference.high < 0 else 2]
+answer = dict(zip((1, -1, 0), pooling.choices, strict=True)).get(difference.side(0, alike=0.02))
 pooling.reveal(answer, f"high-frequency share, max pooling minus strides: {difference}")
 
 # %% [markdown]

@@ -181,12 +181,12 @@ print(update, penalty, sep="\n\n")
 
 # %%
 gap = found.over_seeds("new", "critical filters", minus="random filters")
-answer = choice.choices[0 if gap.low > 0 else 1 if gap.high < 0 else 2]
+answer = dict(zip((1, -1, 0), choice.choices, strict=True)).get(gap.side(0, alike=0.02))
 choice.reveal(answer, f"critical minus random, accuracy on new images: {gap}")
 
 # %%
 change = penalty.measured["tree distance of a mistake, with the penalty minus plain"]
-answer = mistakes.choices[0 if change.high < 0 else 2 if change.low > 0 else 1]
+answer = dict(zip((-1, 0, 1), mistakes.choices, strict=True)).get(change.side(0, alike=0.02))
 mistakes.reveal(answer, f"tree distance of a mistake, with the penalty minus plain: {change}")
 
 # %% [markdown]

@@ -222,6 +222,7 @@ def test_your_own_picture(notebook, tree, tmp_path):
 
 def test_another_tree_and_a_reload(notebook, tree):
     page = notebook.page
+    notebook.python("explorer.image, explorer.other = 40, 15")
     page.locator(".nl-category select").select_option("owl")
     expect(page.locator(".nl-head")).to_contain_text("owl at layer4")
     expect(tree.locator(".item.root")).to_contain_text("owl")

@@ -3,6 +3,7 @@
 import base64
 import io
 import itertools
+from dataclasses import replace
 
 import neurolens as nl
 import numpy as np
@@ -92,6 +93,23 @@ def test_frames_are_receptive_fields_and_cells_where_these_are_all_of_the_image(
     assert filters.frame("high", 4 * 1 + 2) == [2, 4, 4, 6]
     image = framed(np.zeros((8, 8, 3), np.uint8), [2, 3, 5, 6])
     assert (image[..., 0] > 0).nonzero()[0].tolist() == [2, 2, 2, 3, 3, 4, 4, 4]
+
+
+def test_a_layer_of_which_a_position_sees_all_has_cells_everywhere(parts):
+    filters = Filters(*parts)
+    filters.fields["high"][0, 0] = torch.tensor([0, 0, *SIZE])
+    assert filters.sees_all("high")
+    assert not filters.sees_all("low")
+    assert filters.frame("high", 4 * 1 + 2) == [2, 4, 4, 6]
+
+
+def test_a_climb_below_the_best_image_is_said_to_be_stuck(parts, picker):
+    optimum, high = picker.filters.optimum("high.C1"), picker.filters.histogram(picker.at)[2]
+    for score, stuck in ((high / 2, True), (high * 2, False)):
+        picker.filters.climbed["high.C1"] = replace(optimum, score=score)
+        picker._view.show_optimum()
+        assert picker.filters.is_stuck(picker.at) == stuck
+        assert ("the climb is stuck" in part(picker, "nl-caption-optimum").value) == stuck
 
 
 def test_sorts(parts, picker):
@@ -286,8 +304,7 @@ def test_still_repr_and_a_unit_of_a_layer_without_neurons(picker):
     assert Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))).size[0] > 600
     assert repr(picker).startswith("FilterPicker(tiny: high.C1 · selectivity")
     picker.layer = "low"
-    assert picker._view.neurons.layout.display == "none"
-    assert "not scanned" in part(picker, "nl-caption-neurons").value
+    assert picker._view._beside.layout.display == "none"
     assert len(picker._view.pictures()) == 3
 
 

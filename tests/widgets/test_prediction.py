@@ -104,6 +104,14 @@ def test_reveal_sets_guess_and_answer_side_by_side(guess, outcome):
     assert outcome in part(prediction, "nl-prediction-foot").value
 
 
+def test_numbers_that_cannot_tell_are_no_answer():
+    prediction = ask()
+    prediction.guess = "none"
+    page = prediction.reveal(None, "-0.1 to 0.1").data
+    assert "these numbers cannot tell (-0.1 to 0.1)" in page
+    assert "Neither right nor wrong" in page
+
+
 def test_it_can_be_read_without_a_kernel():
     prediction = ask()
     prediction.guess = "none"

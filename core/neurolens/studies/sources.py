@@ -132,7 +132,10 @@ def _listed(path: Path, split: str) -> Iterator[tuple[list[Entry], Iterable[str]
         # …/train/<class>/<file>; never unpacked to disk: members are read by name, so a hostile path leads nowhere
         parts = [(info, info.filename.rsplit("/", 3)) for info in archive.infolist() if _is_image(info.filename)]
         members = [(place[-2], info) for info, place in parts if len(place) >= 3 and place[-3] == split]
-        yield [(name, f"{path}/{info.filename}", functools.partial(archive.read, info)) for name, info in members], ()
+        kept = [info.filename.rstrip("/").split("/") for info in archive.infolist() if info.is_dir()]
+        folders = [place[-1] for place in kept if len(place) >= 2 and place[-2] == split]
+        found = [(name, f"{path}/{info.filename}", functools.partial(archive.read, info)) for name, info in members]
+        yield found, folders
 
 
 def _tree(path: Path, split: str) -> dict[str, list[os.DirEntry[str]]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from neurolens.cache import cache_folder, load_arrays, save_arrays
@@ -22,6 +22,7 @@ from neurolens.units import LayerUnit
 from neurolens.visualization.ascent import Ascent
 
 TOGETHER = 64  # units that climb in one batch
+LEAK = 0.1  # through closed ReLUs, for units that the start leaves silent
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ def build_atlas(
 ) -> Atlas:
     """Climb every unit from the same grey noise, with Adam, and keep the best image of each.
 
+    Where the noise leaves a unit silent there is no gradient, and the climb stays where it began: such units climb
+    again with a gradient that leaks through closed ReLUs.
+
     Args:
         lens: The network.
         units: Their addresses; every channel of every stage where none are given.
@@ -100,8 +104,7 @@ def build_atlas(
     for unit in units:
         lens[unit]
     recipe = {"steps": steps, "learning_rate": learning_rate, "seed": seed, "precision": lens.usable(precision)}
-    noise = torch.randn(1, 3, *lens.size, generator=torch.Generator().manual_seed(seed))
-    start = (0.5 + 0.1 * noise).clamp(0, 1)
+    start = grey_noise(lens, seed)
     about = {"network": lens.fingerprint, **recipe}
     found = Atlas(tuple(units), (start * 0).byte()[:0], torch.empty(0), about)
     if checkpoint is not None:
@@ -109,18 +112,56 @@ def build_atlas(
     rest = [units[first : first + TOGETHER] for first in range(len(found.images), len(units), TOGETHER)]
     with tqdm(total=len(units), initial=len(found.images), desc="atlas", disable=not progress, leave=False) as bar:
         for some in rest:
-            starts = start.expand(len(some), -1, -1, -1)
-            climb = Ascent(lens, some, starts, learning_rate, steps, optimizer=torch.optim.Adam, precision=precision)
-            for _ in climb:  # not `run`, which an interrupt ends early: a half-climbed image is no optimum
-                pass
-            images = (climb.best_images.cpu() * 255).round().byte()
-            (final,) = Ascent(lens, some, images.float() / 255, steps=0)
-            scores = torch.cat([found.scores, final.scores.cpu()])
-            found = replace(found, images=torch.cat([found.images, images]), scores=scores)
+            images, scores = climb_from(start, lens, some, learning_rate, steps, precision)
+            found = replace(found, images=torch.cat([found.images, images]), scores=torch.cat([found.scores, scores]))
             bar.update(len(some))
             if checkpoint is not None:
                 found.save(checkpoint)
     return found
+
+
+def grey_noise(lens: Lens, seed: int) -> Float[Tensor, "1 c h w"]:
+    """Return faint noise about the middle grey, where climbs begin: of the network's size, in [0, 1]."""
+    noise = torch.randn(1, 3, *lens.size, generator=torch.Generator().manual_seed(seed))
+    return (0.5 + 0.1 * noise).clamp(0, 1)
+
+
+def climb_from(
+    start: Float[Tensor, "1 c h w"],
+    lens: Lens,
+    units: Sequence[str],
+    learning_rate: float,
+    steps: int,
+    precision: Precision,
+) -> tuple[UInt8[Tensor, "n c h w"], Float[Tensor, " n"]]:
+    """Return the best image of each unit's climb and its score, by a leaky gradient where the plain one led nowhere."""
+    images, scores, begin = _climbed(start, lens, units, learning_rate, steps, precision, 0.0)
+    stuck = (scores <= begin).nonzero()[:, 0].tolist()
+    if steps and stuck and any(isinstance(module, nn.ReLU) for module in lens.network.modules()):
+        again = [units[i] for i in stuck]
+        woken, reached, _ = _climbed(start, lens, again, learning_rate, steps, precision, LEAK)
+        for place, image, score in zip(stuck, woken, reached, strict=True):
+            if score > scores[place]:
+                images[place], scores[place] = image, score
+    return images, scores
+
+
+def _climbed(
+    start: Tensor,
+    lens: Lens,
+    units: Sequence[str],
+    learning_rate: float,
+    steps: int,
+    precision: Precision,
+    leaky: float,
+) -> tuple[UInt8[Tensor, "n c h w"], Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Return the best images in whole numbers, what these score, and what the start scored."""
+    starts, adam = start.expand(len(units), -1, -1, -1), torch.optim.Adam
+    climb = Ascent(lens, units, starts, learning_rate, steps, optimizer=adam, precision=precision, leaky=leaky)
+    scores = [step.scores for step in climb]  # not `run`, which an interrupt ends early: half-climbed is no optimum
+    images = (climb.best_images.cpu() * 255).round().byte()
+    (final,) = Ascent(lens, units, images.float() / 255, steps=0)
+    return images, final.scores.cpu(), scores[0].cpu()
 
 
 def open_atlas(study: Study, network: str, *, progress: bool = True, **recipe: Any) -> Atlas:
