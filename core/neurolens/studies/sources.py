@@ -134,7 +134,9 @@ def _listed(path: Path, split: str) -> Iterator[tuple[list[Entry], Iterable[str]
         members = [(place[-2], info) for info, place in parts if len(place) >= 3 and place[-3] == split]
         kept = [info.filename.rstrip("/").split("/") for info in archive.infolist() if info.is_dir()]
         folders = [place[-1] for place in kept if len(place) >= 2 and place[-2] == split]
-        found = [(name, f"{path}/{info.filename}", functools.partial(archive.read, info)) for name, info in members]
+        found: list[Entry] = [
+            (name, f"{path}/{info.filename}", functools.partial(archive.read, info)) for name, info in members
+        ]
         yield found, folders
 
 
