@@ -15,7 +15,7 @@ from neurolens_widgets.frame import draw_still, look
 from neurolens_widgets.readouts import class_address, prediction
 from neurolens_widgets.runner import Runner, Throttle
 
-MAKES_IMAGES = "as nl.Images(pixels, labels, classes, split, source) makes one of a uint8 tensor (n, 3, h, w)"
+MAKES_IMAGES = "nl.Images(pixels, labels, classes, split, source) takes a uint8 tensor (n, 3, h, w)"
 SLOW_FPS = 4  # of what is dear: a Grad-CAM costs half a step, a chart is laid out anew by the browser
 
 
@@ -72,7 +72,7 @@ class AscentStudio(Card):
         if not isinstance(lens, nl.Lens):
             raise TypeError(f"`lens` (a {type(lens).__name__}) must be an nl.Lens; nl.Lens(model, …) wraps a network")
         if not isinstance(images, nl.Images):
-            raise TypeError(f"`images` (a {type(images).__name__}) must be an nl.Images, {MAKES_IMAGES}")
+            raise TypeError(f"`images` (a {type(images).__name__}) must be an nl.Images; {MAKES_IMAGES}")
         if count < 1 or count != int(count):
             raise ValueError(f"`count` (={count}) must be a whole number of thumbnails, 1 or more")
         if tuple(images.size) != tuple(lens.size):
