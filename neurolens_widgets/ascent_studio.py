@@ -202,9 +202,6 @@ class AscentStudio(Card):
     def __repr__(self) -> str:
         return f"AscentStudio({self.lens.name}: {self.summary()})"
 
-    def _end(self) -> None:
-        self._runner.stop()
-
     def _draw(self) -> None:
         """Draw thumbnails and noise, and begin with them."""
         self.thumbnails = self.images.sample(self._count, seed=self.seed)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from neurolens_widgets.frame import png
 from neurolens_widgets.parts import close_all
+from neurolens_widgets.runner import Runner
 
 
 class Card(widgets.VBox):
@@ -23,6 +24,7 @@ class Card(widgets.VBox):
     error = traitlets.Unicode(read_only=True)
     traceback = ""
     _view: Any = None
+    _runner: Runner
 
     def still(self) -> Image.Image:
         """Return what is shown, as one picture."""
@@ -51,6 +53,14 @@ class Card(widgets.VBox):
 
     def _end(self) -> None:
         """Stop what is at work."""
+        self._runner.stop()
+
+    def _over(self, error: BaseException | None, exhausted: bool) -> None:
+        """Say how the work in the background ended, if it failed, and that it is over."""
+        if error is not None:
+            self._fail(error)
+        if self._view is not None:
+            self._view.show_head(over=True)
 
     def _fail(self, error: BaseException | None) -> None:
         """Show the error, or that there is none; what was reached stays."""

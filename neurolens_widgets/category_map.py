@@ -76,7 +76,7 @@ class CategoryMap(Card):
         self.images = study.test.sample(min(FEW, len(study.test)), seed) if images is None else images
         self._noise_images = nl.gaussian_noise(study.train, max(2, len(self.images) // len(self.images.classes)), seed)
         self._known: dict[tuple[str, str], Measured] = {}
-        self._runner = Runner(self._keep, self._measured)
+        self._runner = Runner(self._keep, self._over)
         self.network = network
         self.layer, self.noise = layer or self.lens.stages[-1], noise
         for found in self._measure(self.network, self.layer):
@@ -189,12 +189,3 @@ class CategoryMap(Card):
     def _rearrange(self) -> None:
         self._take()
         self.step = len(self.hierarchy.merges)
-
-    def _measured(self, error: BaseException | None, exhausted: bool) -> None:
-        if error is not None:
-            self._fail(error)
-        if self._view is not None:
-            self._view.show_head(over=True)
-
-    def _end(self) -> None:
-        self._runner.stop()

@@ -54,7 +54,7 @@ class PredictionTable(Card):
         n = min(FEW, len(study.test))
         self.sets = sets or (study.test.sample(n, seed), nl.gaussian_noise(study.train, n, seed))
         self._known: dict[str, nl.PredictionTable] = {}
-        self._runner = Runner(self._keep, self._asked)
+        self._runner = Runner(self._keep, self._over)
         self.network = network
         for found in self._ask(network):
             self._keep(found, True)
@@ -174,12 +174,3 @@ class PredictionTable(Card):
         if self._found != (self.row, self.column):  # row and column may have changed at once
             self._find()
             self._view.show_cell()
-
-    def _asked(self, error: BaseException | None, exhausted: bool) -> None:
-        if error is not None:
-            self._fail(error)
-        if self._view is not None:
-            self._view.show_head(over=True)
-
-    def _end(self) -> None:
-        self._runner.stop()

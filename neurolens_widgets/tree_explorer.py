@@ -295,6 +295,3 @@ class TreeExplorer(Card):
     def _find(self) -> None:
         self.opening.nodes |= {*self.hits}
         self.selected = self.hits[0] if self.hits else self.selected
-
-    def _end(self) -> None:
-        self._runner.stop()

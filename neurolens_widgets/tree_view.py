@@ -182,7 +182,7 @@ class TreeView:
             facts = {
                 "images in the two it joins": sizes,
                 "distance of the two, ½(1 − cos)": f"{node.distance:.3f}",
-                "their cosine without the filter": f"{node.effect:+.2g}",
+                "change of their cosine without it": f"{node.effect:+.2g}",
                 "its farthest image is at": f"{node.radius:.3f}",
                 "filters critical neither here nor below": f"{len(node.reachable)}",
             }

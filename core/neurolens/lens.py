@@ -176,13 +176,18 @@ class Lens:
         """Return softmax(logits)."""
         return self.logits(images).softmax(1)
 
+    def normalised(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return (images - mean) / std, as the network takes them; the images where the lens has no mean and std."""
+        if self._moments is None:
+            return images
+        mean, std = (moment.to(images).view(-1, 1, 1) for moment in self._moments)
+        return (images - mean) / std
+
     def _run(
         self, images: Tensor, wanted: set[str], leaf: str | None, precision: Precision, leaky: float
     ) -> dict[str, Tensor]:
         twin = self._twin(precision)
-        if self._moments is not None:
-            mean, std = (moment.to(images).view(-1, 1, 1) for moment in self._moments)
-            images = (images - mean) / std
+        images = self.normalised(images)
         left = {name: self._calls[name] for name in wanted - {OUTPUT}}
         request = Request(left, leaf, self._overwritten, may_stop=OUTPUT not in wanted, leaky=leaky)
         self._request.current = request

@@ -64,7 +64,7 @@ def grad_cam(
         ValueError: If the layer has no positions, or the target does not depend on it.
     """
     layer = layer or lens.stages[-1]
-    activation, gradient = _gradient(lens, images, lens[target], layer, precision)
+    activation, gradient = activation_and_gradient(lens, images, lens[target], layer, precision)
     weights = gradient.mean((2, 3), keepdim=True)
     values = (weights * activation).sum(1).float()
     all_negative = (values <= 0).all(2).all(1)
@@ -94,7 +94,7 @@ def contribution(
     Raises:
         ValueError: If the layer has no positions, or the target does not depend on it.
     """
-    activation, gradient = _gradient(lens, images, lens[target], layer or lens.stages[-1], precision)
+    activation, gradient = activation_and_gradient(lens, images, lens[target], layer or lens.stages[-1], precision)
     return (activation * gradient).sum((2, 3)).float()
 
 
@@ -154,7 +154,7 @@ def difference_map(start: Float[Tensor, "n c h w"], end: Float[Tensor, "n c h w"
     return (end - start).square().sum(1).sqrt()
 
 
-def _gradient(
+def activation_and_gradient(
     lens: Lens, images: Tensor, objective: Objective, layer: str, precision: Precision
 ) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, "n d h w"]]:
     """Return the layer's output A and ∂objective/∂A, differentiating no more than what follows the layer."""

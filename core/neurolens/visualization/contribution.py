@@ -13,7 +13,7 @@ from torch import Tensor
 from neurolens.lens import OUTPUT, Lens
 from neurolens.twin import Recorder, make_twin
 from neurolens.units import Objective
-from neurolens.visualization.attribution import _gradient
+from neurolens.visualization.attribution import activation_and_gradient
 
 Kind = Literal["neurons", "channels"]
 Method = Literal["exact", "gradient", "integrated", "zero", "mean", "shapley"]
@@ -177,10 +177,7 @@ class _Rest:
         return torch.cat([self.scores(image, part) for part in parts])
 
     def _score(self, image: Tensor, values: Tensor) -> Tensor:
-        image = image.to(self.lens.device)
-        if self.lens._moments is not None:
-            mean, std = (moment.to(image).view(-1, 1, 1) for moment in self.lens._moments)
-            image = (image - mean) / std
+        image = self.lens.normalised(image.to(self.lens.device))
         if not self._calls:
             recorder = Recorder()
             self._run(image, recorder)
@@ -218,7 +215,8 @@ def _filters(rest: _Rest, images: Tensor, kind: Kind) -> tuple[Float[Tensor, "n 
     """Return every filter's outputs, at its one position or at all of its channel's, and the objective's gradient."""
     if not len(images):
         raise ValueError("`images` (=0 of them) must be one or more")
-    pairs = [_gradient(rest.lens, part, rest.objective, rest.layer, "fp32") for part in images.split(CHUNK)]
+    lens, objective, layer = rest.lens, rest.objective, rest.layer
+    pairs = [activation_and_gradient(lens, part, objective, layer, "fp32") for part in images.split(CHUNK)]
     found = (torch.cat(parts).flatten(2) for parts in zip(*pairs, strict=True))
     activation, gradient = (part if kind == "channels" else part.flatten(1)[..., None] for part in found)
     return activation, gradient
