@@ -81,7 +81,9 @@ def test_parts_add_up_in_any_order(lens, images, found):
         scan(lens, images, part=part, batch_size=6, progress=False)
         for part in (slice(0, 20), slice(20, 21), slice(21, None))
     )
+    assert (a + c).stretches == (c + a).stretches == ((0, 20), (21, N))
     for total in (a + b + c, c + (a + b), b + c + a):
+        assert total.stretches == found.stretches == ((0, N),)
         for key, value in tensors(total).items():
             if "moments" in key or "class_sums" in key or "values" in key:
                 np.testing.assert_allclose(value, tensors(found)[key], rtol=1e-5, atol=1e-6, err_msg=key)
@@ -89,10 +91,19 @@ def test_parts_add_up_in_any_order(lens, images, found):
                 np.testing.assert_array_equal(value, tensors(found)[key], err_msg=key)
 
 
+def test_an_image_counts_once(lens, images, found):
+    part = scan(lens, images, part=slice(10, 25), progress=False)
+    with pytest.raises(ValueError, match="images 10 … 24 are in both scans; add parts that differ"):
+        found + part
+    with pytest.raises(ValueError, match="images 20 … 24 are in both scans"):
+        part + scan(lens, images, part=slice(20, 30), progress=False)
+
+
 def test_survives_its_file(found, tmp_path):
     found.save(tmp_path / "scan.npz")
     loaded = Scan.load(tmp_path / "scan.npz")
-    assert (loaded.about, loaded.classes, len(loaded)) == (found.about, found.classes, len(found))
+    assert (loaded.about, loaded.classes, loaded.stretches) == (found.about, found.classes, found.stretches)
+    assert len(loaded) == len(found)
     assert tensors(loaded).keys() == tensors(found).keys()
     for key, value in tensors(loaded).items():
         np.testing.assert_array_equal(value, tensors(found)[key], err_msg=key)

@@ -165,7 +165,7 @@ def test_without_cifar10_the_planted_study_stands_in_and_says_so(own, monkeypatc
 
 def test_a_data_folder_that_is_not_there_or_not_cifar10_is_said(own, tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROLENS_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(FileNotFoundError, match="does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"`NEUROLENS_DATA` \(='.*nowhere'\) does not exist; let"):
         nl.open_study()
     monkeypatch.setenv("NEUROLENS_DATA", str(tmp_path))
     few = nl.Images(torch.zeros(2, 3, 8, 8).byte(), torch.tensor([0, 1]), ("ham", "egg"), "train", "")

@@ -18,7 +18,7 @@ from rich.table import Column, Table
 from neurolens import doctor as checks
 from neurolens.lens import best_device
 from neurolens.studies.cards import Card
-from neurolens.studies.study import STUDIES, Study, open_study
+from neurolens.studies.study import STUDIES, Study, find_cards, named_card, open_study
 from neurolens.visualization.atlas import Atlas, open_atlas
 from neurolens.visualization.scan import Scan, open_scan
 
@@ -51,10 +51,10 @@ def study(
     network: Annotated[str | None, typer.Argument(help="One network; all that are here if none is named.")] = None,
 ) -> None:
     """List a study's networks: whose, accuracy, per-class accuracy, parameters, seed, data, file size."""
-    opened = _open(name)
+    opened = _open(name) if measure else None
     with _refusing():
-        cards = [opened.card(network)] if network else opened.cards().values()
-        rows = [_row(opened, card, measure) for card in cards]
+        cards = [named_card(name, network)] if network else find_cards(name).values()
+        rows = [_row(card, opened) for card in cards]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -170,12 +170,12 @@ def _refusing() -> Iterator[None]:
         raise typer.Exit(code=130) from None
 
 
-def _row(opened: Study, card: Card, measure: bool) -> dict:
+def _row(card: Card, measured_on: Study | None) -> dict:
     row = dataclasses.asdict(card)
     row["whose"] = "shipped" if card.shipped else "yours"
     row["weights"] = str(card.weights)
     row["bytes"] = len(card.read_weights())
-    return {**row, **card.measure(opened.images(card.network))} if measure else row
+    return {**row, **card.measure(measured_on.images(card.network))} if measured_on else row
 
 
 def _refuse(reason: object) -> typer.Exit:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,8 +67,7 @@ class Study:
         Raises:
             ValueError: If a study has no network of this name.
         """
-        if network not in NETWORKS:
-            raise ValueError(f"`network` (={network!r}) must be one of {', '.join(NETWORKS)}")
+        _check_choice("network", network, NETWORKS)
         return self.pairs.get(network, self.train.classes)
 
     def images(self, network: str, split: str = "test") -> Images:
@@ -103,22 +102,11 @@ class Study:
 
     def card(self, network: str) -> Card:
         """Return what is known of a trained network; errors as in `lens`."""
-        self.classes_of(network)
-        if card := find_card(self.name, network):
-            return card
-        raise FileNotFoundError(
-            f"`network` (={network!r}) of {self.name} is not here; train it: neurolens train {self.name} {network}"
-        )
+        return named_card(self.name, network)
 
     def cards(self) -> dict[str, Card]:
         """Return the cards of all networks that are here."""
-        found = {}
-        for network in NETWORKS:
-            try:
-                found[network] = self.card(network)
-            except FileNotFoundError:
-                continue
-        return found
+        return find_cards(self.name)
 
     def train_network(
         self,
@@ -165,8 +153,8 @@ def open_study(name: str | None = None, *, download: bool = True) -> Study:
         ValueError: If there is no study of this name, or `NEUROLENS_DATA` holds something else than CIFAR-10.
         FileNotFoundError: If `NEUROLENS_DATA` names nothing.
     """
-    if name not in (None, *STUDIES):
-        raise ValueError(f"`name` (={name!r}) must be one of {', '.join(STUDIES)}")
+    if name is not None:
+        _check_choice("name", name, STUDIES)
     if name == "planted":
         return _planted("")
     try:
@@ -184,7 +172,10 @@ def open_study(name: str | None = None, *, download: bool = True) -> Study:
 def _cifar10(split: str, download: bool) -> Images:
     place = os.environ.get("NEUROLENS_DATA")
     if place:
-        images = load_images(place, split)
+        try:
+            images = load_images(place, split)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"`NEUROLENS_DATA` (={place!r}) does not exist; {DATA_CURE}") from error
     elif (cache_folder() / BATCHES).is_dir():
         images = load_images(cache_folder(), split)
     elif download:
@@ -211,6 +202,33 @@ def find_card(study: str, network: str) -> Card | None:
     """Return the card of your own network, otherwise that of the shipped one, otherwise nothing."""
     files = (folder / study / f"{network}.json" for folder in (own_networks(), SHIPPED))
     return next((read_card(file) for file in files if file.exists()), None)
+
+
+def named_card(study: str, network: str) -> Card:
+    """Return the card of a network of a study without reading an image.
+
+    Raises:
+        FileNotFoundError: If it is neither shipped nor trained; the message says how to train it.
+        ValueError: If a study or a network of this name does not exist, or the card is damaged.
+    """
+    _check_choice("name", study, STUDIES)
+    _check_choice("network", network, NETWORKS)
+    if card := find_card(study, network):
+        return card
+    raise FileNotFoundError(
+        f"`network` (={network!r}) of {study} is not here; train it: neurolens train {study} {network}"
+    )
+
+
+def find_cards(study: str) -> dict[str, Card]:
+    """Return the cards of all networks of a study that are here, without reading an image; errors as `named_card`."""
+    _check_choice("name", study, STUDIES)
+    return {network: card for network in NETWORKS if (card := find_card(study, network))}
+
+
+def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"`{name}` (={value!r}) must be one of {', '.join(choices)}")
 
 
 def _usable(device: str) -> str:

@@ -81,12 +81,14 @@ class Scan:
         class_counts: How many images of each class were seen.
         classes: Of the data.
         about: Fingerprints of network and data, and the precision.
+        stretches: Which images were seen: from, to (exclusive), ….
     """
 
     units: dict[str, UnitScan]
     class_counts: Float64[Tensor, " k"]
     classes: tuple[str, ...]
     about: dict[str, str]
+    stretches: tuple[tuple[int, int], ...]
 
     def __len__(self) -> int:
         return int(self.class_counts.sum())
@@ -98,7 +100,8 @@ class Scan:
         if (self.about, self.classes, [*self.units]) != (other.about, other.classes, [*other.units]):
             raise ValueError(f"`other` (={other!r} of {other.about}) must be a part of the same scan as {self.about}")
         units = {name: part + other.units[name] for name, part in self.units.items()}
-        return replace(self, units=units, class_counts=self.class_counts + other.class_counts)
+        counts = self.class_counts + other.class_counts
+        return replace(self, units=units, class_counts=counts, stretches=_joined(*self.stretches, *other.stretches))
 
     def find(self, unit: LayerUnit) -> tuple[UnitScan, int]:
         """Return the part of the scan that holds a channel or neuron, and the unit's place in it.
@@ -142,7 +145,8 @@ class Scan:
         for name, part in self.units.items():
             arrays |= arrays_of(part, f"{name}/")
         sizes = {name: len(part) for name, part in self.units.items()}
-        save_arrays(file, {"about": self.about, "classes": self.classes, "units": sizes}, arrays)
+        card = {"about": self.about, "classes": self.classes, "units": sizes, "stretches": self.stretches}
+        save_arrays(file, card, arrays)
 
     @classmethod
     def load(cls, file: Path) -> "Scan":
@@ -156,7 +160,9 @@ class Scan:
         try:
             empty = _empty(card["units"], tuple(card["classes"]), card["about"])
             units = {name: restored(part, arrays, f"{name}/") for name, part in empty.units.items()}
-            return replace(empty, units=units, class_counts=torch.from_numpy(arrays["class_counts"]))
+            counts = torch.from_numpy(arrays["class_counts"])
+            stretches = card.get("stretches", [(0, int(counts.sum()))])  # a file without them is of all images
+            return replace(empty, units=units, class_counts=counts, stretches=_joined(*stretches))
         except (KeyError, ValueError) as error:
             raise ValueError(f"{file} is no scan ({error}); delete it") from error
 
@@ -258,12 +264,25 @@ def _after(found: Scan, lens: Lens, batch: Images, first: int) -> Scan:
         maps = outputs[name.removesuffix(NEURONS)].cpu()
         maps = maps.flatten(1)[:, :, None] if name.endswith(NEURONS) else maps.flatten(2)
         units[name] = part.after(maps, labels, first)
-    return replace(found, units=units, class_counts=found.class_counts + labels.sum(0))
+    stretches = _joined(*found.stretches, (first, first + len(batch)))
+    return replace(found, units=units, class_counts=found.class_counts + labels.sum(0), stretches=stretches)
 
 
 def _empty(sizes: dict[str, int], classes: tuple[str, ...], about: dict[str, str]) -> Scan:
     units = {name: UnitScan.empty(size, len(classes)) for name, size in sizes.items()}
-    return Scan(units, torch.zeros(len(classes), dtype=torch.float64), classes, about)
+    return Scan(units, torch.zeros(len(classes), dtype=torch.float64), classes, about, ())
+
+
+def _joined(*stretches: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return the stretches in order, those that touch made one."""
+    joined: list[tuple[int, int]] = []
+    for first, end in sorted(map(tuple, stretches)):
+        if joined and first < joined[-1][1]:
+            raise ValueError(f"images {first} … {min(end, joined[-1][1]) - 1} are in both scans; add parts that differ")
+        if joined and first == joined[-1][1]:
+            first = joined.pop()[0]
+        joined.append((first, end))
+    return tuple(joined)
 
 
 def _earlier(checkpoint: Path, empty: Scan) -> Scan:
