@@ -1,11 +1,12 @@
-"""What people say a unit stands for: kept in a file beside the notebook, at once, and never lost."""
+"""What people say: kept in a file beside the notebook, at once, and never lost."""
 
 import csv
 import json
 import os
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,71 +19,64 @@ STALE_SECONDS = 10  # whoever holds the file for longer than this has died
 _saving = threading.RLock()
 
 
-class Labels:
-    """Labels of one network's units, in a JSON file that several networks, widgets and notebooks may share.
+class Kept:
+    """Entries of one section of a JSON file that several widgets and notebooks may share.
 
-    Each change is written at once, into what the file holds by then. A file that cannot be read as labels is set
-    aside under another name. What cannot be written is kept, and written with the next change.
+    Each change is written at once, into what the file holds by then. A file that cannot be read is set aside under
+    another name. What cannot be written is kept, and written with the next change.
 
     Args:
         file: Where; relative to the kernel's folder, which is the notebook's.
-        network: Names the network in the file.
+        section: Names the entries' owner in the file.
 
     Attributes:
         message: What went wrong with the file, or nothing.
     """
 
-    def __init__(self, file: str | Path, network: str):
-        self.file, self.network = Path(file).absolute(), network
+    what = "entries"
+
+    def __init__(self, file: str | Path, section: str):
+        self.file, self.section = Path(file).absolute(), section
         self.message = ""
-        self._unwritten: dict[str, dict[str, str] | None] = {}
+        self._unwritten: dict[str, dict[str, Any] | None] = {}
         self._seen: tuple[int, int] | None = None
-        self._kept: dict[str, dict[str, str]] = {}
+        self._kept: dict[str, dict[str, Any]] = {}
 
-    def __repr__(self) -> str:
-        return f"Labels({len(self.units())} of {self.network} in {self.file.name})"
-
-    def __getitem__(self, address: str) -> tuple[str, str]:
-        """Return kind and note of a unit, both empty where it has no label."""
-        label = self.units().get(address, {})
-        return label.get("kind", ""), label.get("note", "")
-
-    def __setitem__(self, address: str, label: tuple[str, str]) -> None:
-        kind, note = label
-        if kind not in ("", *KINDS):
-            raise ValueError(f"`kind` (={kind!r}) must be one of {', '.join(KINDS)}, or nothing")
-        when = time.strftime("%Y-%m-%dT%H:%M:%S")
-        self._unwritten[address] = {"kind": kind, "note": note, "when": when} if kind or note else None
-        self._write()
-
-    def units(self) -> dict[str, dict[str, str]]:
-        """Return the labels by address: what the file holds now, and what could not be written."""
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """Return the entries by name: what the file holds now, and what could not be written."""
         with _saving:
             try:
                 about = self.file.stat()
                 now = (about.st_mtime_ns, about.st_size)
                 if now != self._seen:
-                    self._kept, self._seen = self._read().get(self.network, {}), now
+                    self._kept, self._seen = self._read().get(self.section, {}), now
             except OSError:
                 pass  # none yet, or out of reach: what is known stays
             found: dict[str, Any] = {**self._kept, **self._unwritten}
-        return {address: label for address, label in found.items() if label}
+        return {name: entry for name, entry in found.items() if entry}
 
-    def export(self, file: str | Path | None = None) -> Path:
-        """Write the labels as a CSV table, beside their file unless told where; return its path."""
-        path = Path(file) if file else self.file.with_suffix(".csv")
-        with written_whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as target:
-            table = csv.writer(target)
-            table.writerow(["network", "unit", "kind", "note", "when"])
-            for address, label in sorted(self.units().items()):
-                table.writerow([self.network, address, *(label.get(name, "") for name in ("kind", "note", "when"))])
-        return path
+    def check(self) -> None:
+        """Try whether the file can be written, and leave it as it is.
 
-    def _read(self) -> dict[str, dict[str, dict[str, str]]]:
+        Raises:
+            OSError: If it cannot.
+        """
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.file.parent):
+            if self.file.is_dir():
+                raise IsADirectoryError("it is a folder")
+
+    def keep(self, name: str, entry: dict[str, Any] | None) -> None:
+        """Keep an entry under this name with the time of day; None takes it out."""
+        when = time.strftime("%Y-%m-%dT%H:%M:%S")
+        self._unwritten[name] = None if entry is None else {**entry, "when": when}
+        self._write()
+
+    def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
         try:
             found = json.loads(self.file.read_text("utf-8"))
             if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
-                raise ValueError("it does not hold labels")
+                raise ValueError(f"it does not hold {self.what}")
             return found
         except FileNotFoundError:
             return {}
@@ -98,16 +92,58 @@ class Labels:
             try:
                 with _alone(self.file):
                     everything = self._read()
-                    mine = everything.setdefault(self.network, {})
-                    for address, label in self._unwritten.items():
-                        mine.pop(address, None)
-                        if label:
-                            mine[address] = label
+                    mine = everything.setdefault(self.section, {})
+                    for name, entry in self._unwritten.items():
+                        mine.pop(name, None)
+                        if entry:
+                            mine[name] = entry
                     with written_whole(self.file) as draft:
                         draft.write_text(json.dumps(everything, indent=1, ensure_ascii=False), "utf-8")
                 self._kept, self._unwritten, self._seen = mine, {}, None
             except OSError as error:
-                self.message = f"{self.file} cannot be written ({error}); the labels are kept until the kernel ends."
+                self.message = (
+                    f"{self.file} cannot be written ({error}); the {self.what} are kept until the kernel ends."
+                )
+
+
+class Labels(Kept):
+    """Labels of one network's units; the network names their section of the file."""
+
+    what = "labels"
+
+    def __repr__(self) -> str:
+        return f"Labels({len(self.entries())} of {self.section} in {self.file.name})"
+
+    def __getitem__(self, address: str) -> tuple[str, str]:
+        """Return kind and note of a unit, both empty where it has no label."""
+        label = self.entries().get(address, {})
+        return label.get("kind", ""), label.get("note", "")
+
+    def __setitem__(self, address: str, label: tuple[str, str]) -> None:
+        kind, note = label
+        if kind not in ("", *KINDS):
+            raise ValueError(f"`kind` (={kind!r}) must be one of {', '.join(KINDS)}, or nothing")
+        self.keep(address, {"kind": kind, "note": note} if kind or note else None)
+
+    def units(self) -> dict[str, dict[str, str]]:
+        """Return the labels by address."""
+        return self.entries()
+
+    def export(self, file: str | Path | None = None) -> Path:
+        """Write the labels as a CSV table, beside their file unless told where; return its path."""
+        rows = (
+            [self.section, address, *(label.get(name, "") for name in ("kind", "note", "when"))]
+            for address, label in sorted(self.units().items())
+        )
+        path = Path(file) if file else self.file.with_suffix(".csv")
+        return write_table(path, ["network", "unit", "kind", "note", "when"], rows)
+
+
+def write_table(file: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+    """Write a CSV table, whole or not at all; return its path."""
+    with written_whole(file) as draft, draft.open("w", newline="", encoding="utf-8") as target:
+        csv.writer(target).writerows([head, *rows])
+    return file
 
 
 @contextmanager

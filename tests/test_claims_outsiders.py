@@ -7,21 +7,20 @@ import neurolens as nl
 import numpy as np
 import pytest
 import torch
+from neurolens.claims.noise import NoiseExplanation, explain_noise
 from neurolens.claims.outsiders import (
     KMEANS_BIRD,
     NOISE_BIAS,
     OOD_CAT_DOG,
     OOD_PLANE_DOG,
     TABLE_1,
-    NoiseExplanation,
-    explain_noise,
     kmeans_bird,
     noise_bias,
     noise_bird,
-    noise_over_seeds,
     ood_cat_dog,
     ood_plane_dog,
 )
+from neurolens.claims.small import small_networks
 from neurolens.clustering.raw_clusters import RawClusters
 from neurolens.studies.study import Study
 from neurolens.visualization.outsiders import (
@@ -274,16 +273,16 @@ def tiny_study(tmp_path, monkeypatch):
 
 def test_small_networks_are_trained_once(tmp_path, monkeypatch):
     study = tiny_study(tmp_path, monkeypatch)
-    first = noise_over_seeds(study, 2, width=4, epochs=1, n=50)
-    assert [table.network for table in first] == ["planted, width 4, seed 0", "planted, width 4, seed 1"]
-    assert first[0].rows == ("a", "b", "c", "d", "noise")
-    assert not torch.equal(first[0].logits, first[1].logits)
+    first = small_networks(study, "all", (0, 1), width=4, epochs=1)
+    assert [lens.name for lens in first] == [f"planted/all of width 4, 1 epochs, seed {seed}" for seed in (0, 1)]
+    x = study.test.rgb()
+    assert not torch.equal(first[0].logits(x), first[1].logits(x))
     files = sorted(tmp_path.rglob("*.checkpoint"))
     written = [file.stat().st_mtime_ns for file in files]
-    again = noise_over_seeds(study, 2, width=4, epochs=1, n=50)
+    again = small_networks(study, "all", (0, 1), width=4, epochs=1)
     assert [file.stat().st_mtime_ns for file in files] == written
     assert len(written) == 2
-    torch.testing.assert_close(again[1].logits, first[1].logits)
+    torch.testing.assert_close(again[1].logits(x), first[1].logits(x))
 
 
 @pytest.mark.slow

@@ -6,7 +6,8 @@ from dataclasses import replace
 import neurolens as nl
 import numpy as np
 import torch
-from neurolens.claims.outsiders import TABLE_1, explain_noise
+from neurolens.claims.noise import explain_noise
+from neurolens.claims.outsiders import TABLE_1
 from neurolens.figures.outsiders import logit_bars, noise_reasons, noise_to_images, noise_winners, prediction_heat
 from neurolens.visualization.outsiders import PredictionTable, logit_terms, noise_kinds, noise_path, prediction_table
 from PIL import Image

@@ -1,34 +1,32 @@
-"""The command line: neurolens lab | doctor | study | train | scan | atlas."""
+"""The command line: neurolens lab | doctor | study | train | scan | atlas | claims."""
 
 import dataclasses
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from neurolens import doctor as checks
+from neurolens.claims_cli import claims
 from neurolens.lens import best_device
 from neurolens.studies.cards import Card
 from neurolens.studies.study import STUDIES, Study, find_cards, named_card, open_study
+from neurolens.terminal import AsJson, console, refuse, refusing
 from neurolens.visualization.atlas import Atlas, open_atlas
 from neurolens.visualization.scan import Scan, open_scan
 
 app = typer.Typer(help="What do CNN neurons learn?", no_args_is_help=True, add_completion=False)
-console = Console()
+app.add_typer(claims, name="claims")
 
 StudyName = Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.")]
 NetworkName = Annotated[str, typer.Argument(help="near_pair, far_pair, all, reseeded or vgg16.")]
 Out = Annotated[Path | None, typer.Option(help="File to write it to, besides the cache.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @app.command()
@@ -52,7 +50,7 @@ def study(
 ) -> None:
     """List a study's networks: whose, accuracy, per-class accuracy, parameters, seed, data, file size."""
     opened = _open(name) if measure else None
-    with _refusing():
+    with refusing():
         cards = [named_card(name, network)] if network else find_cards(name).values()
         rows = [_row(card, opened) for card in cards]
     if as_json:
@@ -95,17 +93,17 @@ def train(
     """Train one of a study's networks; a run that was stopped goes on where it was."""
     opened = _open(name)
     changes = {k: v for k, v in {"epochs": epochs, "width": width, "seed": seed}.items() if v is not None}
-    with _refusing():
+    with refusing():
         recipe = opened.recipe(network, **changes)
         card = opened.train_network(network, recipe, out, device=device or best_device())
-    console.print(f"{name}/{network}: {card.accuracy:.2%} of {card.tested_on} test images; {card.weights}")
+    console.print(f"{name}/{network}: {card.accuracy:.1%} of {card.tested_on} test images; {card.weights}")
 
 
 @app.command()
 def scan(name: StudyName, network: NetworkName, out: Out = None) -> None:
     """Find every unit's top images and statistics over the test images; what was stopped goes on where it was."""
     opened = _open(name)
-    with _refusing():
+    with refusing():
         found = open_scan(opened, network)
     _deliver(found, out)
 
@@ -119,7 +117,7 @@ def atlas(
 ) -> None:
     """Climb every channel of every stage to its optimum; what was stopped goes on where it was."""
     opened = _open(name)
-    with _refusing():
+    with refusing():
         recipe: dict[str, Any] = {} if steps is None else {"steps": steps}
         found = open_atlas(opened, network, **recipe)
     _deliver(found, out)
@@ -130,7 +128,7 @@ def lab(context: typer.Context, port: Annotated[int | None, typer.Option(help="J
     """Start JupyterLab on the course; further arguments go to JupyterLab."""
     start = Path("notebooks/00_start_here.ipynb")
     if not start.exists():
-        raise _refuse(f"{start} is not here; run this in a clone of NeuroLens")
+        raise refuse(f"{start} is not here; run this in a clone of NeuroLens")
     options = [f"--ServerApp.root_dir={start.parent.resolve()}", f"--LabApp.default_url=/lab/tree/{start.name}"]
     if port:
         options.append(f"--ServerApp.port={port}")
@@ -144,10 +142,10 @@ def lab(context: typer.Context, port: Annotated[int | None, typer.Option(help="J
 
 
 def _open(name: str) -> Study:
-    with _refusing():
+    with refusing():
         opened = open_study(name)
     if opened.name != name:
-        raise _refuse(opened.notice)
+        raise refuse(opened.notice)
     return opened
 
 
@@ -158,26 +156,9 @@ def _deliver(found: Scan | Atlas, out: Path | None) -> None:
         console.print(f"written to {out}")
 
 
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Turn an error that the user can mend into a line without a traceback, and an interrupt into a promise."""
-    try:
-        yield
-    except (ValueError, OSError, FloatingPointError) as error:
-        raise _refuse(error) from error
-    except KeyboardInterrupt:
-        console.print("stopped; the same command goes on where this one was")
-        raise typer.Exit(code=130) from None
-
-
 def _row(card: Card, measured_on: Study | None) -> dict:
     row = dataclasses.asdict(card)
     row["whose"] = "shipped" if card.shipped else "yours"
     row["weights"] = str(card.weights)
     row["bytes"] = len(card.read_weights())
     return {**row, **card.measure(measured_on.images(card.network))} if measured_on else row
-
-
-def _refuse(reason: object) -> typer.Exit:
-    Console(stderr=True).print("[red]neurolens:[/]", escape(str(reason)), highlight=False, soft_wrap=True)
-    return typer.Exit(code=2)

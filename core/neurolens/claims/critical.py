@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from neurolens import statistics
 from neurolens.claims.ledger import Check, Claim, Verdict
@@ -106,6 +107,7 @@ def measure_coherence(
     *,
     traits: Mapping[str, Float[np.ndarray, "n p"]] | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> CoherenceByDepth:
     """Return how much the members of a node have in common by depth, judged by others than the tree's own network.
 
@@ -116,6 +118,7 @@ def measure_coherence(
         layer: Of the trees; the last stage where none is given.
         traits: What else is known of every image, such as `planted_traits`.
         seed: Of the random trees.
+        progress: Show a progress bar.
 
     Raises:
         ValueError: If traits and images differ in number; and as `grow_category_tree` does.
@@ -132,7 +135,7 @@ def measure_coherence(
     tree: dict[str, list] = {name: [] for name in known}
     random: dict[str, list] = {name: [] for name in known}
     breadths = []
-    for category in images.classes:
+    for category in tqdm(images.classes, "trees", disable=not progress, leave=False):
         grown = grow_category_tree(lens, images, category, layer)
         breadths.append(np.nanmean(along_the_way(grown.shape, breadth(grown))[:, 1:], axis=0))
         for name, values in known.items():

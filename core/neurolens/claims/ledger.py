@@ -43,6 +43,10 @@ class Claim:
         differs: What is different in our set-up.
         notebook: Where it is tested.
         over: What the intervals range over; whatever else may differ is held fixed.
+        headline: The quantity that the scoreboard shows; the rule's first where none is named.
+        paper: The paper's value of it; None where the paper gives no number.
+        beside: The quantity, over small networks from several seeds, that is shown beside it; empty where the headline
+            is over seeds itself, or one network was looked at.
     """
 
     id: str
@@ -52,6 +56,14 @@ class Claim:
     differs: str
     notebook: str
     over: str = "the images, of one network"
+    headline: str = ""
+    paper: float | None = None
+    beside: str = ""
+
+    @property
+    def quantity(self) -> str:
+        """The quantity that stands for all in the scoreboard."""
+        return self.headline or self.checks[0].quantity
 
     @property
     def rule(self) -> str:

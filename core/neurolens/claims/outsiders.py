@@ -1,27 +1,16 @@
 """The claims of §2.5: what becomes of images that belong to no class, and why noise is a bird."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import stats
 from torch import Tensor
-from torch.nn import functional as F
 
 from neurolens import statistics
-from neurolens.cache import cache_folder
 from neurolens.claims.ledger import Check, Claim, Verdict
 from neurolens.clustering.raw_clusters import RawClusters
-from neurolens.lens import Lens
 from neurolens.statistics import Estimate
-from neurolens.studies.data import Images, gaussian_noise
-from neurolens.studies.study import Study
-from neurolens.studies.training import train
-from neurolens.visualization.outsiders import LogitTerms, PredictionTable, prediction_table
-from neurolens.visualization.spectra import high_frequency_share
+from neurolens.visualization.outsiders import LogitTerms, PredictionTable
 
 NOISE = "noise"
 TABLE_1 = {  # in percent; what is left of a row goes to the network's other class
@@ -34,6 +23,8 @@ TABLE_1 = {  # in percent; what is left of a row goes to the network's other cla
         "horse → dog": 85.6, "ship → plane": 95.1, "truck → plane": 86.0, "noise → plane": 99.7,
     },
 }  # fmt: skip
+ROWS = "rows of nine most of which goes where the paper's goes"
+SMALL_ROWS, SMALL_NOISE = "such rows of small networks, over seeds", "noise → bird, small networks, over seeds"
 UNKNOWN = statistics.share(torch.zeros(0, dtype=torch.bool))  # what data without these classes can say
 
 
@@ -53,6 +44,9 @@ OOD_CAT_DOG = Claim(
     _as_in_table_1("ood-cat-dog"),
     "Judged by where most of each row goes; how near our shares come to the paper's is reported, not part of the rule.",
     "06_out_of_sample",
+    headline=ROWS,
+    paper=9,
+    beside=SMALL_ROWS,
 )
 OOD_PLANE_DOG = Claim(
     "ood-plane-dog",
@@ -62,14 +56,18 @@ OOD_PLANE_DOG = Claim(
     "In the text we have, the table's columns are broken: the noise's 99.7% stands where the planes' shares stand, so "
     "we read it as plane. Judged as ood-cat-dog.",
     "06_out_of_sample",
+    headline=ROWS,
+    paper=9,
+    beside=SMALL_ROWS,
 )
 NOISE_BIRD = Claim(
     "noise-bird",
     "2.5",
     "ten-class networks take nearly all noise for birds, also from another seed and of another architecture",
     tuple(Check(f"noise → bird, {which}", at_least=0.9) for which in ("ResNet-18", "another seed", "VGG-16")),
-    "One network of each kind, as in the paper; 'nearly all' is nine in ten.",
+    "One network of each kind, as in the paper, and small ones beside them; 'nearly all' is nine in ten.",
     "06_out_of_sample",
+    beside=SMALL_NOISE,
 )
 NOISE_BIAS = Claim(
     "noise-bias",
@@ -100,24 +98,32 @@ KMEANS_BIRD = Claim(
 )
 
 
-def ood_cat_dog(table: PredictionTable) -> Verdict:
-    """Hold a cat–dog network's predictions for unseen classes and noise, one row each, against Table 1."""
-    return _table_1(OOD_CAT_DOG, table)
+def ood_cat_dog(table: PredictionTable, small: Sequence[PredictionTable] = ()) -> Verdict:
+    """Hold a cat–dog network's predictions for unseen classes and noise, one row each, against Table 1.
+
+    Args:
+        table: Of the network that is judged.
+        small: Of networks alike but for the seed, for what the training alone can change.
+    """
+    return _table_1(OOD_CAT_DOG, table, small)
 
 
-def ood_plane_dog(table: PredictionTable) -> Verdict:
-    """Hold a plane–dog network's predictions for unseen classes and noise, one row each, against Table 1."""
-    return _table_1(OOD_PLANE_DOG, table)
+def ood_plane_dog(table: PredictionTable, small: Sequence[PredictionTable] = ()) -> Verdict:
+    """Hold a plane–dog network's predictions for unseen classes and noise against Table 1; as `ood_cat_dog`."""
+    return _table_1(OOD_PLANE_DOG, table, small)
 
 
-def _table_1(claim: Claim, table: PredictionTable) -> Verdict:
+def _table_1(claim: Claim, table: PredictionTable, small: Sequence[PredictionTable]) -> Verdict:
     paper = TABLE_1[claim.id]
     cells = [cell.split(" → ") for cell in paper]
     unseen = [row for row in table.filled if row not in table.classes]
-    measured = dict.fromkeys((_beside(*cell) for cell in paper.items()), UNKNOWN)
+    measured = dict.fromkeys((*(_beside(*cell) for cell in paper.items()), ROWS), UNKNOWN)
     if {*table.classes} == {column for _, column in cells} and {row for row, _ in cells} <= {*unseen}:
         ours, theirs = [table.share(*cell) for cell in cells], torch.tensor([*paper.values()]) / 100
-        measured = dict(zip(measured, ours, strict=True))
+        measured = {**dict(zip(measured, ours, strict=False)), ROWS: _rows(ours)}
+        if small:
+            hits = [_rows([one.share(*cell) for cell in cells]).value for one in small]
+            measured[SMALL_ROWS] = statistics.over_seeds(hits)
         value, low, high = torch.tensor([(mine.value, mine.low, mine.high) for mine in ours]).T
         measured["mean distance from the paper's shares"] = statistics.mean((value - theirs).abs())
         within = int(((low <= theirs) & (theirs <= high)).sum())
@@ -126,11 +132,31 @@ def _table_1(claim: Claim, table: PredictionTable) -> Verdict:
         measured |= {f"{row} → {(best := table.favourite(row))}": table.share(row, best) for row in unseen}
     places = [table.rows.index(row) for row in unseen]
     measured["evenness of the unseen rows (1: all classes alike)"] = statistics.mean(table.evenness[places])
-    return claim.judge(f"{table.network}, {len(table.shown)} images, fp32", measured)
+    setting = f"{table.network}, {len(table.shown)} images, fp32{_beside_small(small)}"
+    return claim.judge(setting, measured)
 
 
-def noise_bird(first: PredictionTable, reseeded: PredictionTable, other: PredictionTable) -> Verdict:
-    """Ask three networks of all classes, the `other` of another architecture, for their row `noise`."""
+def _rows(shares: Sequence[Estimate]) -> Estimate:
+    """Return how many shares are above one half, and how many surely and possibly are."""
+    value, low, high = (sum(getattr(one, end) > 0.5 for one in shares) for end in ("value", "low", "high"))
+    return Estimate(value, low, high, len(shares))
+
+
+def _beside_small(small: Sequence[PredictionTable]) -> str:
+    return f"; beside it {', '.join(table.network for table in small)}" if small else ""
+
+
+def noise_bird(
+    first: PredictionTable, reseeded: PredictionTable, other: PredictionTable, small: Sequence[PredictionTable] = ()
+) -> Verdict:
+    """Ask networks of all classes for their row `noise`.
+
+    Args:
+        first: Of the network.
+        reseeded: Of one trained from another seed.
+        other: Of one of another architecture.
+        small: Of more networks that are alike but for the seed.
+    """
     tables = (first, reseeded, other)
     shares = [table.share(NOISE, "bird") if "bird" in table.classes else UNKNOWN for table in tables]
     measured = {check.quantity: share for check, share in zip(NOISE_BIRD.checks, shares, strict=True)}
@@ -138,7 +164,14 @@ def noise_bird(first: PredictionTable, reseeded: PredictionTable, other: Predict
     for table, winner in zip(tables, winners, strict=True):
         measured[f"{table.network}: noise → {winner}"] = table.share(NOISE, winner)
     measured["networks that agree on where most noise goes"] = _count(max(map(winners.count, winners)), 3)
+    if small:
+        most = [table.favourite(NOISE) for table in small]
+        measured["small networks that agree on where most noise goes"] = _count(max(map(most.count, most)), len(most))
+        if "bird" in first.classes:
+            shares = [table.share(NOISE, "bird") for table in small]
+            measured[SMALL_NOISE] = statistics.over_seeds([share.value for share in shares])
     setting = f"{', '.join(table.network for table in tables)}, {int(first.of(NOISE).sum())} noise images, fp32"
+    setting += _beside_small(small)
     return NOISE_BIRD.judge(setting, measured)
 
 
@@ -190,110 +223,3 @@ def _standing(values: Float[Tensor, " k"], place: int) -> float:
 
 def _count(hits: int, n: int) -> Estimate:
     return Estimate(float(hits), float(hits), float(hits), n)
-
-
-@dataclass(frozen=True)
-class NoiseExplanation:
-    """How well each property of the classes foretells which of them noise is taken for.
-
-    Attributes:
-        network: Its name.
-        classes: Its classes.
-        logits: Of the noise, on average.
-        candidates: By what it is, a property of every class that, if it explains, grows with the logit.
-    """
-
-    network: str
-    classes: tuple[str, ...]
-    logits: Float[Tensor, " k"]
-    candidates: Mapping[str, Float[Tensor, " k"]]
-
-    def correlation(self, name: str) -> Estimate:
-        """Return Spearman's ρ, over the classes, of a candidate and the logits of noise."""
-        with np.errstate(invalid="ignore", divide="ignore"):  # a resample of few classes may hold one alone
-            return statistics.rank_correlation(self.candidates[name], self.logits)
-
-    def rank(self, name: str) -> int:
-        """Return the place that a candidate gives to the class of the highest logit: 1 if it names it."""
-        values = self.candidates[name]
-        return 1 + int((values > values[self.logits.argmax()]).sum())
-
-    def best_by_chance(self, draws: int = 1000, seed: int = 0) -> float:
-        """Return the ρ that the best of these candidates exceeds in 5% of cases where none explains anything."""
-        varying = [values for values in self.candidates.values() if values.max() > values.min()]
-        ranks = np.stack([stats.rankdata(values) for values in [*varying, self.logits]])
-        ranks = (ranks - ranks.mean(1, keepdims=True)) / ranks.std(1, keepdims=True)
-        generator = np.random.default_rng(seed)
-        best = [(ranks[:-1] @ generator.permutation(ranks[-1])).max() for _ in range(draws)]
-        return float(np.quantile(best, 0.95) / len(self.classes))
-
-    def __repr__(self) -> str:
-        found = {name: self.correlation(name).value for name in self.candidates}
-        said = ", ".join(f"{name} {rho:.2f}" for name, rho in sorted(found.items(), key=lambda item: -item[1]))
-        return f"NoiseExplanation({self.network}, ρ with the logits of noise: {said})"
-
-
-def explain_noise(terms: LogitTerms, images: Images) -> NoiseExplanation:
-    """Rank the classes by what might make noise look like them, for comparison with the logits of noise (§2.5).
-
-    Of the network: b; ‖w‖; the cosine of w and the noise's mean feature, a part of the logit itself; how near the mean
-    features of class and noise are. Of the data alone: how near the class's mean image is to the noise's, how far the
-    class's images spread from it, and how much of their power is high frequency.
-
-    Args:
-        terms: Of a network of three classes or more, with a row for each class and a row `noise`.
-        images: Of these classes.
-
-    Raises:
-        ValueError: If there are fewer classes, a row is missing, or a class has no images.
-    """
-    classes = terms.table.classes
-    if len(classes) < 3 or images.classes != classes or len(images.labels.unique()) < len(classes):
-        raise ValueError(f"`images` (={images!r}) must show each of the network's classes, three or more: {classes}")
-    x = terms.features[terms.table.of(NOISE)].mean(0)
-    centres = torch.stack([terms.features[terms.table.of(name)].mean(0) for name in classes])
-    grey, near, spread, high = torch.tensor(images.mean).view(3, 1, 1), [], [], []
-    for label in range(len(classes)):
-        shown = images.rgb(images.labels == label)
-        mean = shown.mean(0)
-        near.append(-(mean - grey).norm())
-        spread.append((shown - mean).square().sum((1, 2, 3)).mean().sqrt())
-        high.append(high_frequency_share(shown).mean())
-    candidates = {
-        "bias b": terms.bias,
-        "length of w": terms.weight.norm(dim=1),
-        "cosine of w and noise": F.cosine_similarity(terms.weight, x[None]),
-        "nearness of features": -(centres - x).norm(dim=1),
-        "cosine of features": F.cosine_similarity(centres, x[None]),
-        "nearness of mean images": torch.stack(near),
-        "spread of raw images": torch.stack(spread),
-        "high-frequency share of raw images": torch.stack(high),
-    }
-    logits = terms.table.logits[terms.table.of(NOISE)].mean(0)
-    return NoiseExplanation(terms.table.network, classes, logits, candidates)
-
-
-def noise_over_seeds(
-    study: Study, seeds: int = 5, *, width: int = 8, epochs: int = 10, n: int = 1000, progress: bool = False
-) -> tuple[PredictionTable, ...]:
-    """Return what small networks of all classes, alike but for the seed, predict for the test images and for noise.
-
-    A network is trained once and kept in the cache; a run that was stopped goes on after its last epoch.
-
-    Args:
-        study: The data, and its recipe for `all`.
-        seeds: How many networks, with seeds 0, 1, …
-        width: Of the networks.
-        epochs: Of the training.
-        n: Noise images.
-        progress: Show progress bars.
-    """
-    images, noise, tables = study.images("all", "train"), gaussian_noise(study.train, n), []
-    for seed in range(seeds):
-        recipe = study.recipe("all", width=width, epochs=epochs, seed=seed)
-        key = hashlib.sha256(f"{recipe} {images.fingerprint}".encode()).hexdigest()[:16]
-        file = cache_folder() / "outsiders" / f"{study.name}-{key}.checkpoint"
-        network = train(recipe, images, study.test, file, progress=progress)
-        lens = Lens(network, images.classes, images.size, name=f"{study.name}, width {width}, seed {seed}")
-        tables.append(prediction_table(lens, study.test, noise))
-    return tuple(tables)

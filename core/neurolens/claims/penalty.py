@@ -1,23 +1,21 @@
 """The claim of §3.1 on training: does the distance between categories help as a weight on the loss?"""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float64
-from torch import nn
 
-from neurolens.cache import cache_folder
 from neurolens.claims.ledger import Check, Claim, Verdict
+from neurolens.claims.small import trained
 from neurolens.clustering.agreement import agreement
 from neurolens.clustering.categories import Categories, measure_categories
 from neurolens.clustering.penalty import CategoryPenalty, evenly, penalise, severity
 from neurolens.lens import Lens
 from neurolens.statistics import Estimate, over_seeds
 from neurolens.studies.data import Images
-from neurolens.studies.training import Recipe, predict, train
+from neurolens.studies.training import Recipe, predict
 
 PLAIN, PENALTY_LOSS, EVEN_LOSS = "plain loss", "category distances", "equal distances"
 LOSSES = (PLAIN, PENALTY_LOSS, EVEN_LOSS)
@@ -131,15 +129,6 @@ def penalty_training(
         f"{len(seeds)} seeds, tested on {len(test)} {test.split} images; distances of {categories.caption}"
     )
     return PenaltyTraining(**{"known": {}, **found}, setting=setting)
-
-
-def trained(
-    recipe: Recipe, images: Images, test: Images, penalty: CategoryPenalty | None = None, *, progress: bool = False
-) -> nn.Module:
-    """Return a network trained by the recipe, from the cache where it was trained before."""
-    key = repr((recipe, images.fingerprint, penalty and penalty.fingerprint))
-    file = cache_folder() / "updating" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.checkpoint"
-    return train(recipe, images, test, file, penalty=penalty, progress=progress)
 
 
 def _difference(values: dict[str, list[float]], a: str, b: str) -> Estimate:

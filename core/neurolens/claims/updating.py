@@ -9,7 +9,7 @@ import torch
 from tqdm.auto import tqdm
 
 from neurolens.claims.ledger import Check, Claim, Verdict
-from neurolens.claims.penalty import trained
+from neurolens.claims.small import trained
 from neurolens.clustering.arrivals import SHIFTS, Arrival, arrive
 from neurolens.clustering.prediction_tree import PredictionTree
 from neurolens.clustering.tree_growth import grow_category_tree

@@ -27,5 +27,9 @@ from neurolens.figures.prediction_tree import path_filters as path_filters
 from neurolens.figures.prediction_tree import tree_figure as tree_figure
 from neurolens.figures.super_images import learning_curves as learning_curves
 from neurolens.figures.super_images import super_rows as super_rows
+from neurolens.figures.truth import decoy_pictures as decoy_pictures
+from neurolens.figures.truth import evidence_by_network as evidence_by_network
+from neurolens.figures.truth import grades_figure as grades_figure
+from neurolens.figures.truth import optima as optima
 from neurolens.figures.updating import penalty_effects as penalty_effects
 from neurolens.figures.updating import update_effects as update_effects

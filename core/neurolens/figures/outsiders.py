@@ -10,7 +10,8 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from neurolens.claims.outsiders import NOISE, NoiseExplanation
+from neurolens.claims.noise import NoiseExplanation
+from neurolens.claims.outsiders import NOISE
 from neurolens.figures.base import BLUE, CORAL, Picture, array, show
 from neurolens.visualization.outsiders import LogitTerms, PredictionTable
 

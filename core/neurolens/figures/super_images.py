@@ -1,5 +1,7 @@
 """Fig. 6: the super image of each class; and what a network learns from them."""
 
+import textwrap
+
 import numpy as np
 from torchvision.utils import make_grid
 
@@ -20,7 +22,7 @@ def super_rows(images: Images) -> Picture:
 
 def learning_curves(found: SuperTraining) -> Picture:
     """Plot the accuracy on real test images against the number of training images, super or real."""
-    picture = Picture(8, 3.2, found.setting)
+    picture = Picture(8, 3.3, textwrap.fill(found.setting, 120))  # about what fits the width
     ax = picture.subplots()
     for kind, colour, marker in (("real", BLUE, "o"), ("super", CORAL, "^")):
         runs = np.array([found.accuracies[kind][k] for k in found.counts])
@@ -28,6 +30,7 @@ def learning_curves(found: SuperTraining) -> Picture:
         ax.fill_between(found.counts, runs.min(1), runs.max(1), color=colour, alpha=0.2, linewidth=0)
     ax.axhline(found.chance, color="0.6", linestyle=":", label="chance")
     ax.set(xscale="log", xlabel="training images of each class", ylabel="accuracy on real test images", ylim=(0, 1))
+    ax.minorticks_off()
     ax.set_xticks(found.counts, [str(k) for k in found.counts])
     ax.legend(frameon=False, fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)

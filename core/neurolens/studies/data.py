@@ -148,7 +148,7 @@ def gaussian_noise(images: Images, n: int, seed: int = 0) -> Images:
     mean, std = (torch.tensor(moments).view(1, 3, 1, 1) for moments in (images.mean, images.std))
     noise = torch.randn(n, 3, *images.size, generator=generator) * std + mean
     pixels = (noise * 255).round().clamp(0, 255).byte()
-    source = f"Gaussian noise with the mean and std of {images.source}, seed {seed}"
+    source = f"Gaussian noise with the mean and std of {images.source}, drawn with seed {seed}"
     return Images(pixels, torch.zeros(n, dtype=torch.int64), ("noise",), "noise", source)
 
 

@@ -1,0 +1,51 @@
+"""Measure a claim from scratch, the way its notebook does, and say what moved."""
+
+import torch
+
+from neurolens.claims import clustering_runs, visualization_runs
+from neurolens.claims.catalogue import named_claim
+from neurolens.claims.records import Record
+from neurolens.course import BUDGETS, Lesson, chosen_budget, installed_version
+from neurolens.studies.study import Study
+
+RUNS = visualization_runs.RUNS | clustering_runs.RUNS
+
+
+def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int = 0, progress: bool = False) -> Record:
+    """Measure a claim anew; the same seed gives the same numbers.
+
+    Args:
+        id: The claim's.
+        study: The data and the networks.
+        budget: `"fast"`, `"cpu"` or `"gpu"`; as in the notebooks where none is given.
+        seed: Of all that is drawn.
+        progress: Show progress bars.
+
+    Raises:
+        ValueError: If there is no such claim or budget.
+        FileNotFoundError: If the study has not all networks; the message says how to train them.
+    """
+    claim = named_claim(id)
+    budget = budget or chosen_budget()
+    if budget not in BUDGETS:
+        raise ValueError(f"`budget` (={budget!r}) must be one of {', '.join(BUDGETS)}")
+    run = RUNS[id]
+    judges = [name for name in run.judges if name in study.cards()] or [*run.judges]
+    networks = (*run.networks, *judges[:1])
+    cards = [study.card(network) for network in networks]
+    lesson = Lesson(claim.notebook[:2], study, budget, seed)
+    verdict = run.measure(lesson, progress)
+    return Record(
+        id,
+        study.name,
+        budget,
+        seed,
+        networks=networks,
+        seeds=tuple(run.seeds(lesson) if run.seeds else sorted({card.recipe.seed for card in cards})),
+        data=study.test.source,
+        precision="fp32",
+        neurolens=installed_version(),
+        torch=torch.__version__,
+        setting=verdict.setting,
+        measured=verdict.measured,
+    )

@@ -1,0 +1,132 @@
+"""The table of grades: method × truth × score with its interval, chance, and whether it was found."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from html import escape
+
+from neurolens.statistics import Estimate
+
+CELL = "style='text-align:left;white-space:nowrap'"
+
+
+@dataclass(frozen=True)
+class Grade:
+    """One method held against one thing that is known.
+
+    Attributes:
+        method: What is graded.
+        truth: What there is to find, and in which network.
+        score: How it was scored.
+        value: With its interval.
+        chance: What one scores who knows nothing of it.
+        expected: Whether a method that can be trusted finds it; False where there is nothing to find.
+        over: What the interval ranges over.
+    """
+
+    method: str
+    truth: str
+    score: str
+    value: Estimate
+    chance: float
+    expected: bool
+    over: str
+
+    @property
+    def found(self) -> bool:
+        """Whether the whole 95% interval lies above chance."""
+        return self.value.low > self.chance
+
+    @property
+    def right(self) -> bool:
+        """Whether it was found where there is something to find, and not where there is nothing."""
+        return self.found == self.expected
+
+    def __repr__(self) -> str:
+        return f"{self.method}, {self.truth}: {self.score} {self.value}, chance {self.chance:.3g}: {self.answer}"
+
+    @property
+    def answer(self) -> str:
+        """In words: found it, missed it, as it should be, or still finds it."""
+        if self.expected:
+            return "found it" if self.found else "missed it"
+        return "still finds it" if self.found else "finds nothing, rightly"
+
+
+@dataclass(frozen=True, repr=False)
+class Grades:
+    """All methods against all that is known."""
+
+    grades: tuple[Grade, ...]
+    setting: str
+
+    def __repr__(self) -> str:
+        right = sum(grade.right for grade in self.grades)
+        up = "; ".join(f"{method} is shown up" for method in self.shown_up) or "none is shown up"
+        return f"Grades({len(self.methods)} methods, {right} of {len(self.grades)} grades as they should be; {up})"
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What is graded, in order."""
+        return tuple(dict.fromkeys(grade.method for grade in self.grades))
+
+    @property
+    def shown_up(self) -> tuple[str, ...]:
+        """The methods that answer no better after training than without it, and so do not show what was learned."""
+        return tuple(dict.fromkeys(g.method for g in self.grades if LEARNED in g.truth and not g.found))
+
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        """One flat dictionary for each grade, of what JSON can say."""
+        return [
+            {
+                **{k: v for k, v in dataclasses.asdict(grade).items() if k != "value"},
+                **{"value" if k == "value" else k: v for k, v in dataclasses.asdict(grade.value).items()},
+                "found": grade.found,
+                "right": grade.right,
+            }
+            for grade in self.grades
+        ]
+
+    def to_json(self) -> str:
+        """Return the rows and the setting as JSON."""
+        return json.dumps({"setting": self.setting, "rows": self.rows}, indent=2)
+
+    def of(self, method: str) -> tuple[Grade, ...]:
+        """Return a method's grades.
+
+        Raises:
+            ValueError: If it was not graded.
+        """
+        if method not in self.methods:
+            raise ValueError(f"`method` (={method!r}) must be one of {', '.join(self.methods)}")
+        return tuple(grade for grade in self.grades if grade.method == method)
+
+    def _repr_html_(self) -> str:
+        names = ("method", "truth", "score", "[95% interval]", "chance", "found it?")
+        lines = ["".join(f"<th {CELL}>{name}</th>" for name in names)]
+        for method in self.methods:
+            graded = self.of(method)
+            right = f"{sum(grade.right for grade in graded)} of {len(graded)} as they should be"
+            head = (
+                f"<th rowspan={len(graded)} style='text-align:left;vertical-align:top'>{escape(method)}<br>{right}</th>"
+            )
+            lines += [(head if i == 0 else "") + _cells(grade) for i, grade in enumerate(graded)]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f"<table>{body}</table><p>{escape(self.setting)}</p>"
+
+
+LEARNED = "trained minus "  # begins the truths of which nothing is left without training
+
+
+def _cells(grade: Grade) -> str:
+    value = f"{grade.value.value:.2f} [{grade.value.low:.2f}, {grade.value.high:.2f}]"
+    mark = "✓" if grade.right else "✗"
+    texts = (
+        grade.truth,
+        grade.score,
+        f"{value}, {grade.value.n} {grade.over}",
+        f"{grade.chance:.2f}",
+        f"{mark} {grade.answer}",
+    )
+    return "".join(f"<td {CELL}>{escape(text)}</td>" for text in texts)

@@ -1,0 +1,93 @@
+"""The command line of the ledger: neurolens claims, and neurolens claims run ID."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from neurolens.claims.board import Scoreboard, scoreboard, write_between_marks
+from neurolens.claims.catalogue import named_claim
+from neurolens.claims.measuring import measure_claim
+from neurolens.claims.records import SHIPPED, Move, Record, own_results, read_records, write_record
+from neurolens.course import BUDGETS
+from neurolens.statistics import Estimate
+from neurolens.studies.study import STUDIES, open_study
+from neurolens.terminal import AsJson, console, refuse, refusing
+
+claims = typer.Typer(help="What the paper claims, and what we find.", invoke_without_command=True)
+COLOURS = {"reproduced": "green", "partly": "yellow", "not reproduced": "red"}
+
+
+@claims.callback()
+def show(
+    context: typer.Context,
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print README's table: shipped results.")] = False,
+    into: Annotated[Path | None, typer.Option(help="Write README's table between this file's marks.")] = None,
+) -> None:
+    """Print every claim: the paper's number, ours with its interval, and the verdict."""
+    if context.invoked_subcommand:
+        return
+    with refusing():
+        board = scoreboard(shipped_only=as_markdown or into is not None)
+        if into:
+            write_between_marks(board.markdown(), into)
+            console.print(f"written to {into}")
+        elif as_markdown or as_json:
+            typer.echo(board.markdown() if as_markdown else board.as_json())
+        else:
+            console.print(_table(board))
+            console.print(f"{board.counts}\nRules, settings, all numbers: neurolens claims --json", highlight=False)
+
+
+@claims.command()
+def run(
+    id: Annotated[str, typer.Argument(help="The claim's, as `neurolens claims` prints it.")],
+    budget: Annotated[str | None, typer.Option(help=f"One of {', '.join(BUDGETS)}; by the device if none.")] = None,
+    study: Annotated[str | None, typer.Option(help=f"One of {', '.join(STUDIES)}; CIFAR-10 if it is here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File of results to put it into; your own by default.")] = None,
+) -> None:
+    """Measure a claim again from scratch, store it, and say what moved."""
+    with refusing("nothing was stored; networks that were trained on the way are kept"):
+        file = out or own_results()
+        named_claim(id)
+        stored = [one for one in (*read_records(file), *read_records(SHIPPED)) if one.id == id]
+        opened = open_study(study)
+        if study and opened.name != study:
+            raise refuse(opened.notice)
+        record = measure_claim(id, opened, budget, progress=True)
+        before = next((one for one in stored if one.study == record.study), None)
+        write_record(record, file)
+    console.print(_changes(Move(before, record)))
+    console.print(f"{record.setting}\n{Move(before, record)}\nwritten to {file}", highlight=False, markup=False)
+
+
+def _table(board: Scoreboard) -> Table:
+    heads = (Column("claim", no_wrap=True), "the paper says", "number", "ours", "n", "seeds", "verdict", "notebook")
+    table = Table(*heads, box=None, padding=(0, 1, 1, 0))
+    for row in board.rows:
+        name, colour = f"{row.claim.id}\n§{row.claim.section}", COLOURS.get(row.outcome, "dim")
+        told = map(escape, (name, row.claim.statement, row.paper, "\n".join(row.ours), *row.counts))
+        table.add_row(*told, f"[{colour}]{escape(row.verdict)}", row.claim.notebook[:2])
+    return table
+
+
+def _changes(move: Move) -> Table:
+    table = Table("quantity", "rule", "before", "now", "intervals", box=None)
+    rule = {check.quantity: str(check).removeprefix(check.quantity) for check in move.after.claim.checks}
+    for quantity, new in move.after.measured.items():
+        old = move.before.measured.get(quantity) if move.before else None
+        overlap = "" if old is None else "overlap" if move.overlap(quantity) else "apart"
+        table.add_row(*map(escape, (quantity, rule.get(quantity, ""), _told(old), _told(new), overlap)))
+    table.add_row("verdict", "", _outcome(move.before), _outcome(move.after), "")
+    return table
+
+
+def _told(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else str(estimate)
+
+
+def _outcome(record: Record | None) -> str:
+    return record.verdict.outcome if record else "–"

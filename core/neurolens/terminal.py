@@ -1,0 +1,30 @@
+"""What all commands share: where they print, and how they refuse."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+console = Console()
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@contextmanager
+def refusing(stopped: str = "the same command goes on where this one was") -> Iterator[None]:
+    """Turn an error that the user can mend into a line without a traceback, and an interrupt into a promise."""
+    try:
+        yield
+    except (ValueError, OSError, FloatingPointError) as error:
+        raise refuse(error) from error
+    except KeyboardInterrupt:
+        console.print(f"stopped; {stopped}")
+        raise typer.Exit(code=130) from None
+
+
+def refuse(reason: object) -> typer.Exit:
+    """Say on one line why not, and return what ends the command."""
+    Console(stderr=True).print("[red]neurolens:[/]", escape(str(reason)), highlight=False, soft_wrap=True)
+    return typer.Exit(code=2)

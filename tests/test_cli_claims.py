@@ -1,0 +1,103 @@
+"""neurolens claims as its users type it."""
+
+import json
+
+import pytest
+from neurolens import claims_cli, cli
+from neurolens.claims import CLAIMS, Record, records
+from neurolens.statistics import Estimate
+from typer.testing import CliRunner
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NEUROLENS_CACHE", str(tmp_path))
+
+
+def run(*arguments):
+    result = CliRunner().invoke(cli.app, ["claims", *arguments])
+    assert result.exit_code in (0, 2, 130), result.output
+    return result
+
+
+def refused(*arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    return result.output.strip().splitlines()[-1]
+
+
+def test_the_scoreboard_lists_every_claim_once():
+    text = run().output
+    for claim in CLAIMS.values():
+        assert claim.id in text
+    rows = json.loads(run("--json").output)
+    assert [row["id"] for row in rows] == [*CLAIMS]
+    for row in rows:
+        assert {"id", "paper", "ours", "low", "high", "n", "seeds", "verdict"} <= set(row)
+        assert row["verdict"] in ("reproduced", "partly", "not reproduced", "not testable", None)
+    assert run("--markdown").output.count("notebooks/solutions/") == len(CLAIMS)
+
+
+def test_a_claim_is_measured_stored_and_compared(tmp_path, planted_cache, monkeypatch):
+    monkeypatch.setattr(claims_cli, "open_study", lambda name: planted_cache)
+    monkeypatch.setattr(claims_cli, "SHIPPED", tmp_path / "none.json")
+    first = run("run", "histogram-depth", "--study", "planted", "--budget", "fast")
+    assert "nothing was stored before" in first.output
+    assert [one.id for one in records.read_records(records.own_results())] == ["histogram-depth"]
+    again = run("run", "histogram-depth", "--study", "planted", "--budget", "fast").output
+    assert "the intervals overlap; " in again
+    assert " as before" in again
+    assert "≤ 0.5" in again
+    (row,) = [row for row in json.loads(run("--json").output) if row["id"] == "histogram-depth"]
+    assert row["study"] in ("planted", "cifar10")
+
+
+def test_results_go_where_asked_beside_what_is_there(tmp_path, planted_cache, monkeypatch):
+    monkeypatch.setattr(claims_cli, "open_study", lambda name: planted_cache)
+    file = tmp_path / "here" / "results.json"
+    other = Record(
+        "acc-cat-dog", "cifar10", "cpu", 0, ("near_pair",), (0,), "x", "fp32", "0", "2", "toy",
+        {"accuracy": Estimate(0.5, 0.4, 0.6, 9)},
+    )  # fmt: skip
+    records.write_record(other, file)
+    assert run("run", "histogram-depth", "--budget", "fast", "--out", str(file)).exit_code == 0
+    assert [one.id for one in records.read_records(file)] == ["acc-cat-dog", "histogram-depth"]
+    assert not records.own_results().exists()
+
+
+def test_mistakes_are_refused_before_anything_is_measured(tmp_path, monkeypatch, planted_cache):
+    monkeypatch.setattr(claims_cli, "measure_claim", lambda *_, **__: pytest.fail("measured"))
+    assert "`id` (='fool-mesy') is no claim's; the nearest is fool-messy" in refused("run", "fool-mesy")
+    assert "`name` (='mnist') must be one of cifar10, planted" in refused("run", "umap", "--study", "mnist")
+    damaged = tmp_path / "results.json"
+    damaged.write_text("{")
+    assert "is damaged" in refused("run", "umap", "--study", "planted", "--out", str(damaged))
+    monkeypatch.undo()
+    assert "`budget` (='quick') must be one of fast" in refused(
+        "run", "umap", "--study", "planted", "--budget", "quick"
+    )
+
+
+def test_a_network_that_is_not_here_is_named_with_the_cure(monkeypatch, planted_cache):
+    monkeypatch.setattr(claims_cli, "open_study", lambda name: planted_cache)
+    monkeypatch.setattr("neurolens.studies.study.find_card", lambda study, network: None)
+    assert "train it: neurolens train planted all" in refused("run", "umap", "--budget", "fast")
+
+
+def test_an_interrupt_stores_nothing(monkeypatch, planted_cache):
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(claims_cli, "open_study", lambda name: planted_cache)
+    monkeypatch.setattr(claims_cli, "measure_claim", interrupted)
+    result = run("run", "umap")
+    assert result.exit_code == 130
+    assert "stopped; nothing was stored" in result.output
+    assert not records.own_results().exists()
+
+
+def test_readme_s_table_is_written_between_its_marks(tmp_path):
+    file = tmp_path / "README.md"
+    file.write_text("no marks")
+    assert "must hold the lines" in refused("--into", str(file))
