@@ -136,6 +136,13 @@ def test_shipped_planted_networks_reach_97_percent(planted, own, name):
     assert card.recipe.width == 16
 
 
+@pytest.mark.parametrize("file", sorted(study.SHIPPED.glob("cifar10/*.json")), ids=lambda file: file.stem)
+def test_the_command_that_trains_a_shipped_network_has_its_cards_recipe(file):
+    card = study.read_card(file)
+    settings = {**study.SETTINGS["cifar10"][card.network], **study.NETWORKS[card.network]}
+    assert study.Recipe(**settings) == card.recipe
+
+
 @pytest.mark.cifar10
 def test_shipped_cifar10_network_measures_as_its_card_says():
     cifar10 = nl.open_study("cifar10")
