@@ -3,6 +3,7 @@
 import sys
 
 from neurolens_widgets.ascent_studio import AscentStudio as AscentStudio
+from neurolens_widgets.blind_vote import BlindVote as BlindVote
 from neurolens_widgets.category_map import CategoryMap as CategoryMap
 from neurolens_widgets.filter_picker import FilterPicker as FilterPicker
 from neurolens_widgets.manifold_map import ManifoldMap as ManifoldMap

@@ -199,6 +199,9 @@ correlation, chance = messy.measured.values()
 answer = {1: which.choices[1], -1: which.choices[0], 0: which.choices[2]}.get(chance.side(0.5, alike=0.1))
 which.reveal(answer, f"chance that a fooled image has the messier background: {chance}")
 
+# %%
+nl.stored_verdicts(lesson.notebook)
+
 # %% [markdown]
 # ## Recap
 # - The gradient on the pixels is all it takes: a change of less than one grey level turns some answers and not others.

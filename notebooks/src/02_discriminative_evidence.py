@@ -51,6 +51,14 @@ convinced = nw.Prediction(
 )
 convinced
 
+# %%
+finds = nw.Prediction(
+    "02-finds",
+    "In rendered pictures whose near pair differs in the head alone, how much of its occlusion map lies on the head?",
+    ["more than half", "more than the head's share of the area, but not half", "no more than that share"],
+)
+finds
+
 # %% [markdown]
 # ## See: super images
 # In notebook 01 the steps were so small that nobody saw them. Now we raise the learning rate by factors of
@@ -100,6 +108,18 @@ studio = nw.AscentStudio(near, study.images("near_pair"), name, learning_rate=1.
 studio
 
 # %% [markdown]
+# ## Play: judge blind
+# Super images of both networks from starts of their own, shuffled. Judge each before you know whose it is; you may
+# stop at any time, and go on another day.
+
+# %%
+more, _ = nl.starting_points(others, lesson.pick(fast=3, cpu=11, gpu=19), seed=lesson.seed + 1)
+climbed = {lens: nl.super_images(lens, more, name, (1.0,), steps).end[0] for lens in (near, far)}
+sources = {"the near pair": climbed[near], "the far pair": climbed[far]}
+heads = nw.BlindVote(sources, f"What do you see of a {shared}?", ["head", "whole body", "neither"], seed=lesson.seed)
+heads
+
+# %% [markdown]
 # ## Measure: how much of the picture carries the evidence?
 # Eyes see heads where they look for heads. So we measure, on real test pictures of the shared class, the
 # **effective area** of the evidence map $m$ with $P$ places:
@@ -125,9 +145,10 @@ evidence
 # known: a network of the near pair has nothing to go by but heads. Does occlusion find that?
 
 # %%
-truth = nl.open_study("planted")
-for pair in ("near_pair", "far_pair"):
-    for part, (inside, area) in nl.claims.evidence_on_parts(truth, pair, lesson.pick(fast=5, cpu=100, gpu=100)).items():
+truth, each = nl.open_study("planted"), lesson.pick(fast=5, cpu=100, gpu=100)
+on_parts = {pair: nl.claims.evidence_on_parts(truth, pair, each) for pair in ("near_pair", "far_pair")}
+for pair, found in on_parts.items():
+    for part, (inside, area) in found.items():
         print(f"{pair}: {inside} of the evidence on the {part}, {area:.3f} of the area")
 
 # %% [markdown]
@@ -145,6 +166,21 @@ wider.reveal(answer, f"area of the occlusion map, far minus near: {difference}")
 share = (far.probabilities(supers[near].end[-2])[:, far.classes.index(shared)] > 0.5).double().mean().item()
 answer = convinced.choices[0 if share > 0.9 else 1 if share > 0.1 else 2]
 convinced.reveal(answer, f"{share:.0%} of {len(begin)} super images")
+
+# %%
+nl.stored_verdicts(lesson.notebook)
+
+# %%
+(inside, area), (elsewhere, _) = (on_parts[pair]["head"] for pair in ("near_pair", "far_pair"))
+sides = inside.side(0.5, alike=0), inside.side(area, alike=0)
+answer = {(1, 1): finds.choices[0], (-1, 1): finds.choices[1], (-1, -1): finds.choices[2]}.get(sides)
+finds.reveal(answer, f"on the head: {inside}; its area: {area:.3f}; with the far pair's network: {elsewhere}")
+
+# %% [markdown]
+# And your own eyes? Once you have judged and revealed, run this again:
+
+# %%
+heads.result()
 
 # %% [markdown]
 # ## Recap

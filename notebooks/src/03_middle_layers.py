@@ -167,6 +167,9 @@ bells = tuple(abs(skewness) <= 0.5 and abs(kurtosis) <= 1 for skewness, kurtosis
 answer = bell.choices[[(True, False), (False, True), (True, True), (False, False)].index(bells)]
 bell.reveal(answer, "; ".join(f"{layer}: skewness {s:.2f}, kurtosis {k:.2f}" for layer, (s, k) in typical.items()))
 
+# %%
+nl.stored_verdicts(lesson.notebook)
+
 # %% [markdown]
 # ## Recap
 # - A unit is known by what it likes, what it ignores and how often it speaks; a single picture shows none of these.

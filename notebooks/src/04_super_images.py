@@ -115,7 +115,8 @@ nl.figures.learning_curves(found)
 before = found.tuned["before"][0]
 print(f"accuracy before: {before:.1%}")
 for kind in ("super", "real"):
-    print(f"after tuning on {kind} images: {nl.statistics.over_seeds(found.tuned[kind])}")
+    after = nl.statistics.over_seeds(found.tuned[kind])
+    print(f"after tuning on {kind} images: {after.value:.1%} [{after.low:.1%}, {after.high:.1%}], n = {after.n} seeds")
 
 # %% [markdown]
 # ## Verdict
@@ -133,6 +134,9 @@ better.reveal(answer, f"super minus real, {found.counts[-1]} of each class: {gap
 change = sum(found.tuned["super"]) / len(found.tuned["super"]) - before
 answer = tuning.choices[0 if change > 0.01 else 2 if change < -0.01 else 1]
 tuning.reveal(answer, f"change of accuracy: {change:+.1%}")
+
+# %%
+nl.stored_verdicts(lesson.notebook)
 
 # %% [markdown]
 # ## Recap

@@ -216,6 +216,9 @@ even.reveal(
 highest, winner = terms.table.classes[int(terms.bias.argmax())], terms.table.favourite("noise")
 biased.reveal(biased.choices[int(highest != winner)], f"highest bias: {highest}; noise goes to {winner}")
 
+# %%
+nl.stored_verdicts(lesson.notebook)
+
 # %% [markdown]
 # ## Recap
 # - A softmax has no word for "none of these": what it never saw goes somewhere, and often with confidence.

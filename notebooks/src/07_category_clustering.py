@@ -177,6 +177,9 @@ astray = min(len(living ^ branch), len(living ^ (set(test.classes) - branch)))
 answer = kingdoms.choices[0 if astray == 0 else 1 if astray <= 2 else 2]
 kingdoms.reveal(answer, " | ".join(", ".join(branch) for branch in hierarchy.branches))
 
+# %%
+nl.stored_verdicts(lesson.notebook)
+
 # %% [markdown]
 # ## Recap
 # - Algorithm 1 always draws a tree. Resampling says which of its branches are more than luck.

@@ -167,6 +167,9 @@ kept = features.original.accuracy.value
 answer = before.choices[2 if abs(here - there) < 0.05 else 1 if kept > 0.8 else 0]
 before.reveal(answer, f"10-NN accuracy {kept:.0%} before UMAP; silhouette {there:.2f} before, {here:.2f} after")
 
+# %%
+nl.stored_verdicts(lesson.notebook)
+
 # %% [markdown]
 # ## Recap
 # - Raw images of a class are not neighbours; what the last stage makes of them is.

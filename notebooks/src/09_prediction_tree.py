@@ -219,6 +219,9 @@ loss.reveal(answer, f"of the logit: path {path_loss:.0%}, most active {most_acti
 arrived = curves.own_leaf.mean().item()
 own.reveal(own.choices[0 if arrived == 1 else 1 if arrived > 0.5 else 2], f"{arrived:.0%} do")
 
+# %%
+nl.stored_verdicts(lesson.notebook)
+
 # %% [markdown]
 # ## Recap
 # - A critical filter holds images together. That is not the same as making a prediction: for that, ablate it.

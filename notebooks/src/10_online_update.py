@@ -189,6 +189,9 @@ change = penalty.measured["tree distance of a mistake, with the penalty minus pl
 answer = dict(zip((-1, 0, 1), mistakes.choices, strict=True)).get(change.side(0, alike=0.02))
 mistakes.reveal(answer, f"tree distance of a mistake, with the penalty minus plain: {change}")
 
+# %%
+nl.stored_verdicts(lesson.notebook)
+
 # %% [markdown]
 # ## Recap
 # - "Only the critical filters" says three things: few weights are enough, these are the right ones, and the old images
