@@ -118,6 +118,8 @@ def test_confusions_are_counted_and_another_head_is_refused(network):
     assert confusions(lens, images).tolist() == oracle
     with pytest.raises(ValueError, match=r"`images` \(of \('dog', 'cat'\)\) must have the classes of toy/net"):
         confusions(lens, images.only("dog", "cat"))
+    with pytest.raises(ValueError, match="must be one or more, to be taken for something"):
+        confusions(lens, images[:0])
 
 
 def test_confusion_correlation_is_scipys_spearman_of_symmetric_rates():

@@ -58,6 +58,7 @@ PAIRS = [("ood-cat-dog", ("cat", "dog"), ood_cat_dog), ("ood-plane-dog", ("plane
 def test_the_papers_own_table_reproduces_it(claim, classes, judge):
     verdict = judge(as_the_paper_says(claim, classes))
     assert verdict.outcome == "reproduced"
+    assert all(isinstance(end, float) for one in verdict.measured.values() for end in (one.value, one.low, one.high))
     assert verdict.measured["mean distance from the paper's shares"].value == pytest.approx(0, abs=1e-6)
     assert verdict.measured["rows whose interval holds the paper's share"].value == 9
     for cell, percent in TABLE_1[claim].items():

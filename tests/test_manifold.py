@@ -166,6 +166,14 @@ def test_bad_arguments_are_refused(lens, images):
         embed_features(lens, small)
 
 
+def test_a_dead_layer_is_refused(lens, images, cache):
+    with torch.no_grad():
+        lens.network.layer4[1].bn2.weight.zero_()
+        lens.network.layer4[1].bn2.bias.fill_(-1e6)
+    with pytest.raises(ValueError, match=r"`layer` \(='layer4'\) of toy/net is the same for all images: take another"):
+        embed_features(lens, images, method="pca")
+
+
 def test_values_that_are_no_numbers_are_refused(lens, images, cache):
     with torch.no_grad():
         lens.network.layer4[0].conv1.weight[0, 0] = float("nan")

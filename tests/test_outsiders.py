@@ -105,6 +105,7 @@ def test_the_table_is_what_a_loop_over_the_network_finds(lens, network):
     [
         ((), r"rows \[\]"),
         (({"noise": torch.zeros(0, 3, 32, 32)},), "must hold images"),
+        (({"noise": torch.full((1, 3, 32, 32), 255.0)},), r"up to 255\) must hold images, RGB in \[0, 1\]"),
         (({"noise": torch.zeros(1, 3, 16, 16)},), r"sizes \[\(16, 16\), \(32, 32\)\]"),
         ((of_classes(4, "noise"), {"noise": torch.zeros(1, 3, 32, 32)}), "no name twice"),
     ],

@@ -22,6 +22,13 @@ def test_share_is_wilsons_interval():
     assert (nothing.low, nothing.high, nothing.n) == (0, 1, 0)
 
 
+def test_an_interval_ends_where_the_quantity_does():
+    wide = statistics.over_seeds([0.9, 1.0])
+    assert wide.low < 0.9 < 1 < wide.high
+    assert wide.within(0, 1) == statistics.Estimate(wide.value, max(0, wide.low), 1, 2)
+    assert str(statistics.Estimate(-4.4e-16, -1e-3, 4.4e-16, 2)) == "0 [-0.001, 0], n = 2"
+
+
 def test_values_are_scipys():
     a, b = draw(40, 0), draw(40, 1)
     assert statistics.mean(a).value == pytest.approx(a.mean().item())

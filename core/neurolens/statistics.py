@@ -1,7 +1,7 @@
 """Numbers with their uncertainty: every estimate carries a 95% interval and its n."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 LEVEL = 0.95
 RESAMPLES = 1000
+NOTHING = 1e-12  # what rounding leaves of 0
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,12 @@ class Estimate:
     n: int
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}], n = {self.n}"
+        value, low, high = (0.0 if abs(x) < NOTHING else x for x in (self.value, self.low, self.high))
+        return f"{value:.3g} [{low:.3g}, {high:.3g}], n = {self.n}"
+
+    def within(self, low: float, high: float) -> "Estimate":
+        """Return the same with an interval that ends where the quantity does, as a share does at 0 and 1."""
+        return replace(self, low=max(self.low, low), high=min(self.high, high))
 
     def side(self, of: float, alike: float) -> int | None:
         """Return 1 where the interval lies above a number, -1 below, 0 within `alike` of it, and None otherwise."""

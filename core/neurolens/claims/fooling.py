@@ -74,7 +74,7 @@ def acc_cat_dog(lens: Lens, test: Images, small: Sequence[Lens] = ()) -> Verdict
     setting = f"{lens.name}, {len(test)} {test.split} images of {test.source}, fp32"
     measured = {"accuracy": statistics.share(correct)}
     if others:
-        measured[SMALL_ACCURACY] = statistics.over_seeds(torch.stack(others).double().mean(1))
+        measured[SMALL_ACCURACY] = statistics.over_seeds(torch.stack(others).double().mean(1)).within(0, 1)
         setting += f"; beside it {', '.join(one.name for one in small)}"
     return ACC_CAT_DOG.judge(setting, measured)
 

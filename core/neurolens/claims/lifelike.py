@@ -149,7 +149,8 @@ def lifelike_pooling(
         for name in ("strides", "average pooling")
     }
     measured |= {f"{SHARE}, {name}": statistics.over_seeds(values[kept]) for name, values in by_seed.items()}
-    measured |= {f"accuracy, {name}": statistics.over_seeds(torch.tensor(hits)) for name, hits in correct.items()}
+    accuracies = {name: statistics.over_seeds(torch.tensor(hits)).within(0, 1) for name, hits in correct.items()}
+    measured |= {f"accuracy, {name}": accuracy for name, accuracy in accuracies.items()}
     setting = (
         f"width {recipe.width}, {recipe.epochs} epochs on {len(images)} images of {images.source} "
         f"({', '.join(images.classes)}), seeds {', '.join(map(str, seeds))}; pace {pace:g}, {steps} steps, fp32"

@@ -25,6 +25,7 @@ TABLE_1 = {  # in percent; what is left of a row goes to the network's other cla
 }  # fmt: skip
 ROWS = "rows of nine most of which goes where the paper's goes"
 SMALL_ROWS, SMALL_NOISE = "such rows of small networks, over seeds", "noise → bird, small networks, over seeds"
+NEAREST = "noise nearest to its cluster"
 UNKNOWN = statistics.share(torch.zeros(0, dtype=torch.bool))  # what data without these classes can say
 
 
@@ -89,7 +90,7 @@ KMEANS_BIRD = Claim(
     (
         Check("radius of its cluster, in standard deviations of the others'", at_least=-2, at_most=2),
         Check("overlap of its cluster, in standard deviations of the others'", at_least=-2, at_most=2),
-        Check("noise nearest to its cluster", at_most=0.5),
+        Check(NEAREST, at_most=0.5),
     ),
     "The paper asks whether bird's images span enough to cover noise, and gives no numbers; that noise does not lie in "
     "bird's cluster is our reading of 'nothing special'.",
@@ -138,7 +139,7 @@ def _table_1(claim: Claim, table: PredictionTable, small: Sequence[PredictionTab
 
 def _rows(shares: Sequence[Estimate]) -> Estimate:
     """Return how many shares are above one half, and how many surely and possibly are."""
-    value, low, high = (sum(getattr(one, end) > 0.5 for one in shares) for end in ("value", "low", "high"))
+    value, low, high = (float(sum(getattr(one, end) > 0.5 for one in shares)) for end in ("value", "low", "high"))
     return Estimate(value, low, high, len(shares))
 
 
@@ -169,7 +170,7 @@ def noise_bird(
         measured["small networks that agree on where most noise goes"] = _count(max(map(most.count, most)), len(most))
         if "bird" in first.classes:
             shares = [table.share(NOISE, "bird") for table in small]
-            measured[SMALL_NOISE] = statistics.over_seeds([share.value for share in shares])
+            measured[SMALL_NOISE] = statistics.over_seeds([share.value for share in shares]).within(0, 1)
     setting = f"{', '.join(table.network for table in tables)}, {int(first.of(NOISE).sum())} noise images, fp32"
     setting += _beside_small(small)
     return NOISE_BIRD.judge(setting, measured)
@@ -210,7 +211,8 @@ def kmeans_bird(runs: Sequence[RawClusters], noise: Float[Tensor, "n c h w"], na
             [(run.nearest(noise) == place).double().mean().item() for run in runs],
         )
         measured = dict(zip(measured, map(statistics.over_seeds, values), strict=True))
-    measured["images in the cluster of their class"] = statistics.over_seeds([run.purity for run in runs])
+        measured[NEAREST] = measured[NEAREST].within(0, 1)
+    measured["images in the cluster of their class"] = statistics.over_seeds([run.purity for run in runs]).within(0, 1)
     setting = f"{name}, {int(runs[0].counts.sum())} images, {len(noise)} noise images, {len(runs)} seeds"
     return KMEANS_BIRD.judge(setting, measured)
 

@@ -67,7 +67,7 @@ class PenaltyTraining:
             ACCURACY: _difference(self.accuracies, PENALTY_LOSS, PLAIN),
             MILDER: _difference(self.severities, PENALTY_LOSS, PLAIN),
             MILDER_THAN_EVEN: _difference(self.severities, PENALTY_LOSS, EVEN_LOSS),
-            "accuracy, plain": over_seeds(self.accuracies[PLAIN]),
+            "accuracy, plain": over_seeds(self.accuracies[PLAIN]).within(0, 1),
             "tree distance of a mistake, plain": over_seeds(self.severities[PLAIN]),
             "correlation with the distances' hierarchy, plain": over_seeds(self.likeness[PLAIN]),
             "the same, with the penalty minus plain": _difference(self.likeness, PENALTY_LOSS, PLAIN),

@@ -1,6 +1,5 @@
 """What was measured of the claims and is kept: one record for each claim and study."""
 
-import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -70,7 +69,7 @@ class Record:
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as JSON can say it: null for what is not a finite number."""
-        measured = {name: [*map(_finite, dataclasses.astuple(estimate))] for name, estimate in self.measured.items()}
+        measured = {name: [_finite(e.value), _finite(e.low), _finite(e.high), e.n] for name, e in self.measured.items()}
         return {**vars(self), "networks": [*self.networks], "seeds": [*self.seeds], "measured": measured}
 
 
@@ -140,11 +139,13 @@ class Move:
     def overlap(self, quantity: str) -> bool:
         """Return whether the old and the new interval of a quantity have a number in common."""
         old, new = ((one.measured.get(quantity) if one else None) for one in (self.before, self.after))
-        return old is not None and new is not None and max(old.low, new.low) <= min(old.high, new.high)
+        if old is None or new is None or math.isnan(old.value) or math.isnan(new.value):
+            return False
+        return max(old.low, new.low) <= min(old.high, new.high)
 
 
 def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
+    return float(number) if math.isfinite(number) else None
 
 
 def _can_be_judged(row: Mapping[str, Any]) -> bool:

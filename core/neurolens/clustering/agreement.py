@@ -130,12 +130,14 @@ def confusions(lens: Lens, images: Images) -> Int64[np.ndarray, "k k"]:
     """Return how many images of class i (row) the network takes for class j (column).
 
     Raises:
-        ValueError: If the network's classes are not those of the images.
+        ValueError: If the network's classes are not those of the images, or there are none.
     """
     from sklearn.metrics import confusion_matrix
 
     if lens.classes != images.classes:
         raise ValueError(f"`images` (of {images.classes}) must have the classes of {lens.name}, {lens.classes}")
+    if not len(images):
+        raise ValueError(f"`images` (={images!r}) must be one or more, to be taken for something")
     predicted = lens.logits(images.rgb()).argmax(1).cpu()
     return confusion_matrix(images.labels, predicted, labels=range(len(lens.classes)))
 

@@ -140,6 +140,9 @@ def build_hierarchy(
 ) -> Hierarchy:
     """Merge the closest two nodes without a parent until one is left (Algorithm 1).
 
+    Of pairs equally close, that of the earliest row merges first, and in it that of the earliest column. Where there
+    are such ties other programs may merge, and from there on measure, otherwise.
+
     Args:
         distances: Between the categories; symmetric.
         names: Of the categories.
@@ -149,6 +152,7 @@ def build_hierarchy(
         ValueError: If the distances are not those of the names, not symmetric, negative or no numbers, or the
             linkage is unknown.
     """
+    distances, names = np.asarray(distances), tuple(names)
     _check_distances(distances, names)
     if linkage not in JOIN:
         raise ValueError(f"`linkage` (={linkage!r}) must be one of {', '.join(JOIN)}")
@@ -179,6 +183,7 @@ def spanning_tree(distances: Float64[np.ndarray, "k k"], names: Sequence[str]) -
 
     Errors as in `build_hierarchy`.
     """
+    distances, names = np.asarray(distances), tuple(names)
     _check_distances(distances, names)
     dense = nx.Graph()
     dense.add_nodes_from(range(len(names)))  # numbers, because sets of them have an order that settles ties
@@ -199,8 +204,12 @@ def closeness(tree: nx.Graph) -> dict[str, float]:
 
 
 def _check_distances(distances: Float64[np.ndarray, "k k"], names: Sequence[str]) -> None:
-    if not names or len({*names}) < len(names) or distances.shape != (len(names), len(names)):
+    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise ValueError(f"`names` (={names}) must be different; {twice[0]!r} is there twice")
+    if not names or distances.shape != (len(names), len(names)):
         raise ValueError(f"`distances` (={distances.shape}) must be one row and column for each of `names` (={names})")
+    if distances.diagonal().any():
+        raise ValueError("`distances` must be 0 on the diagonal, from each category to itself")
     within = distances.min() >= 0 and distances.max() < np.inf  # false where one is no number
     if not within or not np.array_equal(distances, distances.T):
         raise ValueError("`distances` must be finite, 0 or more, and symmetric; (d + d.T) / 2 is")

@@ -144,7 +144,7 @@ def embed_features(
 
     Raises:
         ValueError: If the images are too few or do not fit the lens, the layer is unknown or gives values that are no
-            numbers, or an argument is out of its range.
+            numbers or the same for all images, or an argument is out of its range.
         ImportError: If umap-learn is missing.
     """
     layer = layer or lens.stages[-1]
@@ -160,6 +160,8 @@ def embed_features(
 
     def vectors() -> NDArray[Any]:
         kept = _kept(space, lambda: {"vectors": _features(lens, images, layer, precision, progress)})
+        if not np.ptp(kept["vectors"], axis=0).any():
+            raise ValueError(f"`layer` (={layer!r}) of {lens.name} is the same for all images: take another")
         return kept["vectors"]
 
     return _embed(images, space, about, layer, vectors, settings)

@@ -12,11 +12,10 @@ from tqdm.auto import tqdm
 
 from neurolens import statistics
 from neurolens.lens import OUTPUT, Lens
-from neurolens.statistics import Estimate
 from neurolens.studies.data import Images
 from neurolens.visualization.spectra import frequencies
 
-BATCH = 250
+BATCH, FAR = 250, 16  # images at a time; a value that not even unclipped noise has
 Named = Images | Mapping[str, Float[Tensor, "n c h w"]]  # images by what they show
 
 
@@ -64,11 +63,11 @@ class PredictionTable:
         """Entropy of each row's shares over that of uniform ones, the paper's first guess: 1 if so, 0 for one class."""
         return torch.special.entr(self.shares.double()).sum(1) / math.log(len(self.classes))
 
-    def share(self, row: str, column: str) -> Estimate:
+    def share(self, row: str, column: str) -> statistics.Estimate:
         """Return the share of a category's images that are taken for a class, with Wilson's interval."""
         return statistics.share(self.predicted[self.of(row)] == _place("column", column, self.classes))
 
-    def mean_confidence(self, row: str) -> Estimate:
+    def mean_confidence(self, row: str) -> statistics.Estimate:
         """Return how certain the network is of what it predicts, on average over a category's images."""
         return statistics.mean(self.confidence[self.of(row)])
 
@@ -214,7 +213,7 @@ class LogitTerms:
         """Return wᵀx of every image of a category."""
         return self.features[self.table.of(row)] @ self.weight.T
 
-    def kept_without_bias(self, row: str) -> Estimate:
+    def kept_without_bias(self, row: str) -> statistics.Estimate:
         """Return the share of images whose predicted class has the largest wᵀx, too."""
         return statistics.share(self.weighted(row).argmax(1) == self.table.predicted[self.table.of(row)])
 
@@ -275,10 +274,11 @@ def _predict(
             parts += ((x.__getitem__, torch.full((len(x),), len(rows) + i)) for i, x in enumerate(some.values()))
             rows += some
     sizes = {tuple(read(slice(1)).shape[2:]) for read, _ in parts} | {tuple(lens.size)}
-    if len({*rows}) < len(rows) or len(sizes) > 1 or not any(len(shown) for _, shown in parts):
+    most = max((read(slice(1)).max().item() for read, shown in parts if len(shown)), default=math.inf)
+    if len({*rows}) < len(rows) or len(sizes) > 1 or most > FAR:
         raise ValueError(
-            f"`sets` (=rows {rows}, images of the sizes {sorted(sizes)}) must hold images, all of {tuple(lens.size)} "
-            "pixels as the network's, and no name twice"
+            f"`sets` (=rows {rows}, images of the sizes {sorted(sizes)}, up to {most:g}) must hold images, RGB in "
+            f"[0, 1], all of {tuple(lens.size)} pixels as the network's, and no name twice"
         )
     batches = [(read, slice(i, i + BATCH)) for read, shown in parts for i in range(0, len(shown), BATCH)]
     logits, features = [], []
