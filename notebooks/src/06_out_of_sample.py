@@ -175,8 +175,9 @@ nl.figures.logit_bars(terms, whole.test.source)
 # %% [markdown]
 # ## Measure: what explains the noise class best?
 # Eight properties of the classes, each of which might make noise look like one of them. Rank the classes by each, and
-# compare with the logits of noise. With ten classes some property always fits: the last line says how well the best of
-# these would fit if none explained anything.
+# compare with the logits of noise. The first three make up the logit itself, b + ‖w‖ ‖x‖ cos(w, x): a high ρ there says
+# which part decides, not why. The other five could be a reason. With ten classes some property always fits: the last
+# line says how well the best of these would fit if none explained anything.
 
 # %%
 explained = nl.claims.explain_noise(terms, shown)

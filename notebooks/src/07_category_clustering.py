@@ -183,5 +183,5 @@ nl.stored_verdicts(lesson.notebook)
 # %% [markdown]
 # ## Recap
 # - Algorithm 1 always draws a tree. Resampling says which of its branches are more than luck.
-# - "The centre" of ten points is a fragile thing; a pair that merges first in every resample is not.
+# - "The centre" is a count of edges: ask how many more it has than the next, and whether one more category moves it.
 # - Planted truth shows what the picture cannot: whether the grouping is that of the data or of the classifier.
