@@ -10,13 +10,13 @@ import traitlets
 from PIL import Image
 
 from neurolens_widgets.canvas import RGBA, rgba
-from neurolens_widgets.card import Card
 from neurolens_widgets.category_view import CategoryView
 from neurolens_widgets.frame import draw_still
 from neurolens_widgets.readouts import percent
 from neurolens_widgets.runner import Runner
+from neurolens_widgets.verdicts import JudgedCard
 
-NOISE, FEW = "noise", 1000
+NOISE, FEW, RESAMPLES = "noise", 1000, 100
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Measured:
     table: nl.PredictionTable
 
 
-class CategoryMap(Card):
+class CategoryMap(JudgedCard):
     """Algorithm 1 to play with: the minimum spanning tree beside the hierarchy, its merges one at a time (Fig. 8).
 
     Whatever can be clicked can be set from Python, with the same effect. Another network or layer is measured in the
@@ -48,7 +48,7 @@ class CategoryMap(Card):
         hierarchy: Of these.
 
     Raises:
-        ValueError: If a trait is set to what does not exist.
+        ValueError: If a trait is set to what does not exist, or the images are of one class alone.
         FileNotFoundError: If the study has no network of all classes.
     """
 
@@ -71,6 +71,10 @@ class CategoryMap(Card):
         self.networks = tuple(name for name in study.cards() if name not in study.pairs)
         if not self.networks:
             study.card(network)  # says how to train it
+        if images is not None and len(images.classes) < 2:
+            raise ValueError(
+                f"`images` (of {', '.join(images.classes)} alone) must show two classes or more to compare"
+            )
         super().__init__()
         self.study = study
         self.images = study.test.sample(min(FEW, len(study.test)), seed) if images is None else images
@@ -123,6 +127,11 @@ class CategoryMap(Card):
         """Which category the network takes for which."""
         return self._known[self._shown].table
 
+    @property
+    def place(self) -> tuple[str, str, tuple[str, ...]]:
+        """The network, layer and categories whose hierarchy is shown."""
+        return *self._shown, self.categories.names
+
     def members(self, node: int) -> tuple[str, ...]:
         """Return the categories below a node of the hierarchy."""
         return self.hierarchy.members[node]
@@ -138,6 +147,12 @@ class CategoryMap(Card):
         said = (f"{table.classes[int(table.predicted[i])]} {percent(float(table.confidence[i]))}" for i in places)
         return [(rgba(pixels[i].numpy()), words) for i, words in zip(places, said, strict=True)]
 
+    def resampled(self, network: str, layer: str, names: tuple[str, ...]) -> nl.HierarchyTrust:
+        """Return what is known of a hierarchy with the support of its groups, which takes seconds."""
+        images = self.images, self._noise_images
+        found = nl.measure_categories(self.study.lens(network), *images, layer=layer, replicates=RESAMPLES)
+        return nl.trust_hierarchy(found.only(*names))
+
     def summary(self) -> str:
         """Return what is shown, in one line."""
         return f"{self.network}, {self.layer}: {self.hierarchy!r}"
@@ -146,7 +161,7 @@ class CategoryMap(Card):
         """Return what is shown, as one picture."""
         return draw_still(
             [(self.picture(name), name, "mean") for name in self.names],
-            [self.categories.caption, self.summary()],
+            [self.categories.caption, self.summary(), *(verdict.badge for verdict in self.verdicts)],
             side=720 // len(self.names) - 12,
         )
 

@@ -35,6 +35,8 @@ def test_the_table_says_who_is_shown_up_and_is_data():
     assert grades.shown_up == ("edges",)
     assert repr(grades) == "Grades(2 methods, 1 of 2 grades as they should be; edges is shown up)"
     assert "none is shown up" in repr(Grades((FOUND,), ""))
+    learned = replace(CONTROL, value=Estimate(0.2, 0.1, 0.3, 5))
+    assert Grades((CONTROL, learned), "").shown_up == ()  # one comparison too unsure to tell shows nobody up
     stored = json.loads(grades.to_json())
     assert stored["setting"] == "by hand"
     assert stored["rows"] == grades.rows

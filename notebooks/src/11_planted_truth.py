@@ -104,8 +104,9 @@ start = nl.gaussian_noise(pictures, 10, seed=lesson.seed).rgb()
 nl.figures.optima({"misled": misled, "clean": trained}, start)
 
 # %% [markdown]
-# **NeuroLens 11-c, 11-d.** Above: evidence. Below: the optima of each class, from ten noise images. *Look for:* yellow
-# and blue corners. An optimum needs no picture with a patch to give the trap away; it shows what the network waits for.
+# **NeuroLens 11-c, 11-d.** Above: evidence. Below: the optima of each class, from ten noise images. *Look for:* corners
+# in a colour of the patches. Do both classes have them? An optimum needs no picture with a patch to give the trap away:
+# it shows what the network waits for.
 
 # %% [markdown]
 # ## Play
@@ -130,7 +131,9 @@ laid = {}
 for name in ("true labels", "random weights"):
     heat = nl.claims.evidence_maps(line_up[name], some, "Grad-CAM")[:, None]
     heat /= heat.amax((2, 3), keepdim=True).clamp(min=1e-9)
-    laid[name] = (some.mean(1, keepdim=True) + heat).repeat(1, 3, 1, 1) / 2
+    grey = some.mean(1, keepdim=True)
+    laid[name] = grey.repeat(1, 3, 1, 1) / 2
+    laid[name][:, :1] += heat / 2
 
 blind = nw.BlindVote(laid, "Was this network trained?", ["trained", "random", "cannot tell"], seed=lesson.seed)
 blind
@@ -158,8 +161,8 @@ print("chance, on another's", sum(heat[i][j] for i, j in part_of_another) / tota
 # Fixed before the numbers: a method **finds** a truth if the whole 95% interval of its score lies above chance. It must
 # find the head in the trained network, more of it than with the far pair, which differs in bodies too, and the patch in
 # the misled one. It must find **nothing** in networks with shuffled labels or random weights. And the trained network's
-# score minus that of such a network must be above 0: who fails there is *shown up*, because the picture would be the
-# same without any learning.
+# score minus that of such a network must be above 0. Whoever fails there both times is *shown up*: the picture would be
+# the same without any learning.
 
 # %%
 each, networks = lesson.pick(fast=4, cpu=40, gpu=200), lesson.pick(fast=2, cpu=5, gpu=10)
@@ -172,7 +175,8 @@ nl.figures.grades_figure(grades)
 # %% [markdown]
 # **NeuroLens 11-e.** *Look for:* red dots. A red dot in the panels of random weights means that a picture can be
 # convincing without a network that knows anything. Is that the method's fault, or do untrained networks really answer
-# to what stands out, as heads do? The panels "trained minus …" tell the two apart.
+# to what stands out, as heads do? The panels "trained minus …" tell the two apart. In the table see the two
+# hierarchies: a grouping may lie in the pictures themselves, so that any network repeats it.
 
 # %%
 print(grades, *grades.shown_up, sep="\n")
@@ -200,9 +204,6 @@ guess.reveal("B", ", ".join(f"{letter} {name}" for letter, name in zip("ABC", li
 
 # %%
 blind.result()
-
-# %%
-nl.stored_verdicts(lesson.notebook)
 
 # %% [markdown]
 # ## Recap

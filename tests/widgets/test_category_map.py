@@ -129,3 +129,20 @@ def test_a_still_and_a_sentence(category_map):
     assert category_map.still().width > 300
     assert "Hierarchy(10 categories" in repr(category_map)
     assert "image/png" in category_map._repr_mimebundle_()
+
+
+def test_one_class_alone_is_refused(study):
+    with pytest.raises(ValueError, match=r"`images` \(of lion alone\) must show two classes or more"):
+        nw.CategoryMap(study, study.test.only("lion"))
+
+
+def test_a_number_stands_beside_its_edge_and_a_box_is_as_wide_as_its_name(category_map):
+    view = category_map._view
+    tree, names = category_map.categories.spanning_tree(), category_map.categories.names
+    for number, (a, b) in enumerate(tree.edges):
+        ends = view._at[[names.index(a), names.index(b)]]
+        off = np.array([view._numbers.x[number], view._numbers.y[number]]) - ends.mean(0)
+        assert np.linalg.norm(off) == pytest.approx(0.07)
+        assert off @ (ends[1] - ends[0]) == pytest.approx(0, abs=1e-9)
+    widths = {node["label"]: node["shape_attrs"]["width"] for node in view._graph.node_data}
+    assert widths["locomotive"] - widths["bus"] == 7 * 7

@@ -72,8 +72,10 @@ class Grades:
 
     @property
     def shown_up(self) -> tuple[str, ...]:
-        """The methods that answer no better after training than without it, and so do not show what was learned."""
-        return tuple(dict.fromkeys(g.method for g in self.grades if LEARNED in g.truth and not g.found))
+        """The methods that never surely score more after training than without: they do not show what was learned."""
+        asked = dict.fromkeys(grade.method for grade in self.grades if LEARNED in grade.truth)
+        learned = {grade.method for grade in self.grades if LEARNED in grade.truth and grade.found}
+        return tuple(method for method in asked if method not in learned)
 
     @property
     def rows(self) -> list[dict[str, object]]:

@@ -1,5 +1,6 @@
 """Table 1 and what goes on from it: where unseen images and noise go, and which term of the logit sends them there."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -29,10 +30,10 @@ def prediction_heat(table: PredictionTable, data: str, paper: Mapping[str, float
     shares, n = table.shares.T, table.counts.sum(1).tolist()
     caption = (
         f"{table.network}, {data}, fp32. Percent of {min(n)} to {max(n)} images; confidence: mean probability of the "
-        "predicted class;\nevenness: entropy over that of uniform shares, 1 where all classes are predicted alike"
+        "predicted class; evenness: entropy over that of uniform shares, 1 where all classes are predicted alike"
     )
     beside = paper or {}
-    picture = Picture(8, (0.5 if paper else 0.3) * len(shares) + 1.4, caption)
+    picture = Picture(8, (0.5 if paper else 0.3) * len(shares) + 1.4, textwrap.fill(caption, 130))
     upper, lower = picture.subplots(2, 1, sharex=True, height_ratios=[len(shares) * (0.5 if paper else 0.3), 0.5])
     upper.imshow(array(shares), cmap=SHARE, vmin=0, vmax=1, aspect="auto")
     for i, column in enumerate(table.classes):

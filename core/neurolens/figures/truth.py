@@ -1,5 +1,6 @@
 """Planted truth in pictures: the decoy, maps of networks that know and that do not, and all grades at once."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -100,7 +101,7 @@ def grades_figure(grades: Grades) -> Picture:
     rows = -(-len(panels) // columns)
     picture = Picture(
         8,
-        (0.22 * len(methods) + 0.75) * rows + 0.4,
+        (0.22 * len(methods) + 0.85) * rows + 0.4,
         "Dot: score with its 95% interval; bar: chance. Blue: as it should be; red: missed, or found where nothing is.",
     )
     axes = picture.subplots(rows, columns, squeeze=False, sharey=True)
@@ -109,7 +110,7 @@ def grades_figure(grades: Grades) -> Picture:
     for ax, panel in zip(axes.flat, panels, strict=False):
         _panel(ax, [grade for grade in shown if (grade.truth, grade.score) == panel], methods)
         truth, score = panel
-        ax.set_title(f"{truth.replace(', ', ',' + chr(10), 1)}\n{score}", fontsize=7)
+        ax.set_title("\n".join([*textwrap.wrap(truth, 18), score]), fontsize=7)
     return picture
 
 
