@@ -10,16 +10,16 @@ import traitlets
 from PIL import Image
 
 from neurolens_widgets.ascent_view import MOST_STEPS, AscentView
-from neurolens_widgets.card import Card
 from neurolens_widgets.frame import draw_still, look
 from neurolens_widgets.readouts import class_address, prediction
 from neurolens_widgets.runner import Runner, Throttle
+from neurolens_widgets.verdicts import JudgedCard
 
 MAKES_IMAGES = "nl.Images(pixels, labels, classes, split, source) takes a uint8 tensor (n, 3, h, w)"
 SLOW_FPS = 4  # of what is dear: a Grad-CAM costs half a step, a chart is laid out anew by the browser
 
 
-class AscentStudio(Card):
+class AscentStudio(JudgedCard):
     """x* = argmax Φ(x), live: choose a start and an objective Φ, run, and drag the learning rate (Eq. 1, §2.1).
 
     Whatever can be clicked can be set or called from Python, with the same effect. A new `start_index`, `seed` or
@@ -197,7 +197,7 @@ class AscentStudio(Card):
         source = f"{self.start_name(self.start_index)} of {self.images.source}"
         pace = f"learning rate {self.learning_rate:g}, {self.steps} steps"
         lines = [f"{self.lens.name} · {source} · {self.climbed} · {pace}", self.summary()]
-        return draw_still(self._view.pictures(), lines)
+        return draw_still(self._view.pictures(), lines + [verdict.badge for verdict in self.verdicts])
 
     def __repr__(self) -> str:
         return f"AscentStudio({self.lens.name}: {self.summary()})"

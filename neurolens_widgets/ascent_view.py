@@ -8,6 +8,7 @@ import ipywidgets as widgets
 import traitlets
 from numpy.typing import ArrayLike
 
+from neurolens_widgets.ascent_trust import AscentTrust
 from neurolens_widgets.canvas import (
     DIFFERENCE_COLOURS,
     EVIDENCE_COLOURS,
@@ -31,6 +32,7 @@ from neurolens_widgets.readouts import (
     swatches,
     text,
 )
+from neurolens_widgets.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from neurolens_widgets.ascent_studio import AscentStudio
@@ -149,7 +151,9 @@ class AscentView:
         rows = [widgets.HBox([pair, maps]), widgets.HBox([chart, bars])]
         for row in rows:
             row.add_class("nl-wrap")
-        return box(rows, "nl-stage")
+        self.verdicts = Verdicts(self.studio.show_failure)
+        self._trust = AscentTrust(self.studio, self.verdicts)
+        return box([*rows, self.verdicts], "nl-stage")
 
     def show_thumbnails(self, images: Sequence[ArrayLike]) -> None:
         self.strip.show(images, [self.studio.start_name(place) for place in range(len(images) - 1)] + ["noise"])
@@ -212,3 +216,4 @@ class AscentView:
         for control, usable in ((self._pause, status == "running"), (self._stop, status in ("running", "paused"))):
             # a disabled button would lose the keyboard's focus, to nowhere
             (control.remove_class if usable else control.add_class)("nl-idle")
+        self._trust.follow()

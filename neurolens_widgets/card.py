@@ -67,6 +67,10 @@ class Card(widgets.VBox):
         self.traceback = "" if error is None else "".join(traceback.format_exception(error))
         self.set_trait("error", "" if error is None else str(error) or type(error).__name__)
 
+    def show_failure(self, error: BaseException) -> None:
+        """Show what went wrong in work that a part of the widget does; what was reached stays."""
+        self._fail(error)
+
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         # the picture stands in where there is no kernel: on GitHub, in an exported notebook
         return {**super()._repr_mimebundle_(**kwargs), "image/png": base64.b64encode(png(self.still())).decode()}

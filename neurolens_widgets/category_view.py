@@ -1,6 +1,7 @@
 """What `CategoryMap` looks like: a spanning tree, a dendrogram, a table of distances, and nothing that computes."""
 
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,14 @@ from neurolens_widgets.readouts import (
     style_sheet,
     text,
 )
+from neurolens_widgets.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from neurolens_widgets.category_map import CategoryMap
 
 MISTAKES, NEAREST = 8, 3
-BOX = {"width": 68, "height": 22, "rx": 7, "ry": 7, "r": 0.1}  # a node of the spanning tree, in CSS pixels
+BOX = {"height": 22, "rx": 7, "ry": 7, "r": 0.1}  # a node of the spanning tree, in CSS pixels
+LETTER, ASIDE = 7, 0.07  # the width of a letter in it; how far a number stands from its edge, in places
 ACROSS, UP = {"min": -1.05, "max": 1.05}, {"min": -1.1, "max": 1.1}  # places; bqplot adds room for the halos
 
 
@@ -43,6 +46,7 @@ class CategoryView:
         self._layers = widgets.HBox()
         noise = widgets.Checkbox(description="noise as a category", indent=False, layout=widgets.Layout(width="auto"))
         traitlets.link((shown, "noise"), (noise, "value"))
+        self.verdicts = Verdicts(shown.show_failure)
         controls = [self._networks, self._layers, noise.add_class("nl-noise")]
         self.parts = [
             style_sheet(),
@@ -51,6 +55,7 @@ class CategoryView:
             box(controls, "nl-settings", "nl-tabs", row=True),
             self._errors,
             self._trees(),
+            self.verdicts,
             self._merges(),
             self._picked(),
         ]
@@ -118,6 +123,11 @@ class CategoryView:
         self.show_step()
         self.show_category()
         self.show_error()
+        if len(names) > 2:
+            costly = partial(shown.resampled, *shown.place)
+            self.verdicts.follow(shown.place, partial(nl.trust_hierarchy, shown.categories), [costly])
+        else:  # two can be joined in one way only
+            self.verdicts.leave()
 
     def _draw_tree(self) -> None:
         tree, names = self.map.categories.spanning_tree(), self.map.categories.names
@@ -126,7 +136,7 @@ class CategoryView:
         index = {name: i for i, name in enumerate(names)}
         edges = [(index[a], index[b], float(weight)) for a, b, weight in tree.edges.data("weight")]
         graph = bqplot.Graph(  # a new one: it does not draw other nodes or links
-            node_data=[{"label": name, "shape": "rect", "shape_attrs": BOX} for name in names],
+            node_data=[{"label": name, "shape": "rect", "shape_attrs": _box(name)} for name in names],
             link_data=[{"source": a, "target": b, "value": weight} for a, b, weight in edges],
             x=self._at[:, 0],
             y=self._at[:, 1],
@@ -139,16 +149,22 @@ class CategoryView:
             hovered_style={"stroke": NOW_COLOUR, "stroke-width": "3"},  # strokes only: a fill would grey all nodes
         )
         graph.on_element_click(lambda _, event: setattr(self.map, "category", event["data"]["label"]))
-        middles = np.array([(self._at[a] + self._at[b]) / 2 for a, b, _ in edges]).reshape(-1, 2)
+        digits = 2 if max((weight for *_, weight in edges), default=0) >= 0.1 else 3
         with self._numbers.hold_sync():
-            self._numbers.x, self._numbers.y = middles.T
-            self._numbers.text = np.array([f"{weight:.2f}" for *_, weight in edges])
+            self._numbers.x, self._numbers.y = np.array([self._beside(a, b) for a, b, _ in edges]).reshape(-1, 2).T
+            self._numbers.text = np.array([f"{weight:.{digits}f}" for *_, weight in edges])
         old = self.tree.marks
         self.tree.marks = [self._halos, graph, self._numbers]
         for mark in old:
             if isinstance(mark, bqplot.Graph):
                 mark.close()
         self._graph = graph
+
+    def _beside(self, a: int, b: int) -> np.ndarray:
+        """Return where an edge's number stands: beside its middle, where it hides neither edge nor boxes."""
+        along = self._at[b] - self._at[a]
+        across = np.array([along[1], -along[0]]) / (np.linalg.norm(along) or 1)
+        return (self._at[a] + self._at[b]) / 2 + ASIDE * across * (1 if across[1] >= 0 else -1)
 
     def _draw_dendrogram(self) -> None:
         hierarchy = self.map.hierarchy
@@ -246,3 +262,7 @@ class CategoryView:
         """Show what went wrong, or that nothing did."""
         self._errors.value = error_box(self.map.error, self.map.traceback)
         self._errors.layout.display = None if self.map.error else "none"
+
+
+def _box(name: str) -> dict[str, float]:
+    return {**BOX, "width": LETTER * len(name) + 20}

@@ -1,6 +1,7 @@
 """What does each filter look for? Every channel of a layer at once, and one of them from all sides: §2.3."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,17 +14,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neurolens_widgets.ascent_studio import AscentStudio
-from neurolens_widgets.card import Card
+from neurolens_widgets.filter_trust import FilterTrust, another_network
 from neurolens_widgets.filter_view import FilterView
 from neurolens_widgets.filters import SORTS, Filters, Optimum
 from neurolens_widgets.frame import draw_still
 from neurolens_widgets.labels import KINDS, Labels
 from neurolens_widgets.runner import Runner
+from neurolens_widgets.verdicts import JudgedCard
 
 STEPS, LEARNING_RATE = 60, 0.03  # of a climb, as in the atlas
 
 
-class FilterPicker(Card):
+class FilterPicker(JudgedCard):
     """Every channel of a layer as a thumbnail of its optimum; the one picked with all that a scan knows of it (§2.3).
 
     Whatever can be clicked can be set or called from Python, with the same effect.
@@ -36,9 +38,11 @@ class FilterPicker(Card):
         unit: The address to begin with; the first layer's first channel where none is given.
         labels: The file that keeps the labels, beside the notebook unless it is an absolute path.
         notice: A sentence to show above all else, such as a study's.
+        other: Opens another network, which "Check further" asks whether it agrees.
 
     Attributes:
         filters: What is known of the units, as plain Python.
+        trust: What speaks for their optima.
         labels: What was said of them; `labels.export()` writes a table.
         ascent: The `Ascent` of the latest climb, or None.
         studio: The `AscentStudio` that `open_studio` opened, or None.
@@ -64,9 +68,11 @@ class FilterPicker(Card):
         unit: str = "",
         labels: str = "neurolens-labels.json",
         notice: str = "",
+        other: Callable[[], nl.Lens] | None = None,
     ):
         filters = Filters(lens, images, scan, atlas)
         super().__init__()
+        self.trust = FilterTrust(filters, other)
         self.filters, self.labels = filters, Labels(labels, f"{lens.name} {scan.about['network']}")
         self.ascent: nl.Ascent | None = None
         self.studio: AscentStudio | None = None
@@ -91,7 +97,8 @@ class FilterPicker(Card):
     def of(cls, study: nl.Study, network: str, **options: Any) -> "FilterPicker":
         """Return the picker of a study's network, with its shipped scan and atlas; what is not shipped is made."""
         parts = study.lens(network), study.images(network), nl.open_scan(study, network)
-        return cls(*parts, nl.open_atlas(study, network), **{"notice": study.notice, **options})
+        given = {"notice": study.notice, "other": another_network(study, network), **options}
+        return cls(*parts, nl.open_atlas(study, network), **given)
 
     @traitlets.validate("unit")
     def _valid_unit(self, proposal: dict[str, Any]) -> str:
@@ -167,6 +174,7 @@ class FilterPicker(Card):
     def still(self) -> Image.Image:
         """Return what is shown, as one picture."""
         lines = [f"{self.filters.lens.name} · {self.filters.images.source}", self.summary()]
+        lines += [verdict.badge for verdict in self.verdicts]
         return draw_still(self._view.pictures(), lines, side=196)
 
     def __repr__(self) -> str:
@@ -175,6 +183,7 @@ class FilterPicker(Card):
     def _end(self) -> None:
         self._climber.stop()
         self._measurer.stop()
+        self._view.verdicts.stop()
 
     def _pick(self, change: dict[str, Any]) -> None:
         with self._commands:

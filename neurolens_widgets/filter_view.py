@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from neurolens_widgets.canvas import RGBA, Pixels, Tiles, enlargement, framed, p
 from neurolens_widgets.labels import KINDS
 from neurolens_widgets.parts import Choices, box, button, field
 from neurolens_widgets.readouts import HistogramChart, class_bars, error_box, style_sheet, text
+from neurolens_widgets.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from neurolens_widgets.filter_picker import FilterPicker
@@ -85,7 +87,8 @@ class FilterView:
         chart = box([self._chart_head, self.chart.figure], "nl-panel", "nl-panel-chart")
         bars = box([text("<h4>Mean for each class</h4>"), self._bars, self._facts], "nl-panel", "nl-panel-bars")
         rows = [box([*figures, self._labels()], "nl-wrap", row=True), box([chart, bars], "nl-wrap", row=True)]
-        return box([self._title, *rows], "nl-stage")
+        self.verdicts = Verdicts(picker.show_failure)
+        return box([self._title, self.verdicts, *rows], "nl-stage")
 
     def _labels(self) -> widgets.Widget:
         self._kinds = Choices({kind: kind for kind in KINDS}, self._label, "nl-kinds")
@@ -186,6 +189,11 @@ class FilterView:
                 times += ", beyond the border" if beyond else ""
                 best += f'; <i class="nl-mark">▎</i>its optimum {optimum.score:.3g}{times}'
             self._chart_head.value = f"<h4>Values <span>{best}</span></h4>"
+        if optimum is None or not chart:
+            self.verdicts.leave()
+        else:
+            cheap, costly = picker.trust.cheap, picker.trust.costly(picker.unit, optimum)
+            self.verdicts.follow((picker.unit, optimum.score), partial(cheap, picker.unit, optimum), costly)
 
     def show_climb(self, *, over: bool = False) -> None:
         """Name the button by what it would do."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from html import escape
 
 import ipywidgets as widgets
 
@@ -62,3 +63,20 @@ class Choices(widgets.HBox):
         """Show this one as chosen; a name that is on no button shows none."""
         for name, one in self.buttons.items():
             one.button_style = "primary" if name == chosen else ""
+
+
+class Badge(widgets.HTML):
+    """One line that says whether to believe a picture; the plain sentence on hover, and below it while it has focus."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with_classes(self, "nl-badge")
+
+    def show(self, badge: str, reading: str = "") -> None:
+        """Show a line such as `believe: …`, its first words standing out; an empty one takes no room."""
+        word, colon, rest = map(escape, badge.partition(": "))
+        tip = escape(reading)
+        line = f"<b>{word}{colon}</b>{rest}" if rest else word
+        focus = f' tabindex="0" title="{tip}"' if reading else ""
+        self.value = f"<p{focus}>{line}<small>{tip}</small></p>" if badge else ""
+        self.layout.display = None if badge else "none"

@@ -27,6 +27,10 @@ from .clustering.hierarchy import build_hierarchy as build_hierarchy
 from .clustering.hierarchy import centre as centre
 from .clustering.hierarchy import closeness as closeness
 from .clustering.hierarchy import spanning_tree as spanning_tree
+from .clustering.hierarchy_trust import HierarchyTrust as HierarchyTrust
+from .clustering.hierarchy_trust import TreeTrust as TreeTrust
+from .clustering.hierarchy_trust import trust_hierarchy as trust_hierarchy
+from .clustering.hierarchy_trust import trust_tree as trust_tree
 from .clustering.manifold import Manifold as Manifold
 from .clustering.manifold import embed_features as embed_features
 from .clustering.manifold import embed_pixels as embed_pixels
@@ -83,6 +87,8 @@ from .visualization.evidence import effective_area as effective_area
 from .visualization.evidence import occlusion as occlusion
 from .visualization.evidence import share_inside as share_inside
 from .visualization.evidence import super_images as super_images
+from .visualization.faithfulness import Faithfulness as Faithfulness
+from .visualization.faithfulness import faithfulness as faithfulness
 from .visualization.fooling import Fooling as Fooling
 from .visualization.fooling import background_complexity as background_complexity
 from .visualization.fooling import edges as edges
@@ -106,6 +112,8 @@ from .visualization.priors import Jitter as Jitter
 from .visualization.priors import TotalVariation as TotalVariation
 from .visualization.priors import alpha_norm as alpha_norm
 from .visualization.priors import total_variation as total_variation
+from .visualization.sanity import Sanity as Sanity
+from .visualization.sanity import check_sanity as check_sanity
 from .visualization.scan import Scan as Scan
 from .visualization.scan import open_scan as open_scan
 from .visualization.scan import scan as scan
@@ -117,5 +125,13 @@ from .visualization.semantics import top_class_entropy as top_class_entropy
 from .visualization.spectra import high_frequency_share as high_frequency_share
 from .visualization.spectra import radial_spectrum as radial_spectrum
 from .visualization.spectra import spectrum_distance as spectrum_distance
+from .visualization.transfer import SeedAgreement as SeedAgreement
+from .visualization.transfer import Transfer as Transfer
+from .visualization.transfer import seed_agreement as seed_agreement
+from .visualization.transfer import transfer as transfer
+from .visualization.trust import OptimumTrust as OptimumTrust
+from .visualization.trust import Yardstick as Yardstick
+from .visualization.trust import make_yardstick as make_yardstick
+from .visualization.trust import trust_optimum as trust_optimum
 
 __version__: str

@@ -1,0 +1,206 @@
+"""Whether to believe what a widget shows: lines that follow the picture, and a button for what costs seconds."""
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import ipywidgets as widgets
+
+from neurolens_widgets.card import Card
+from neurolens_widgets.parts import Badge, box, button
+from neurolens_widgets.runner import Runner
+
+PAUSE = 0.2  # seconds that a picture has for itself before anything is measured of it
+MOST = 200  # verdicts remembered
+
+
+class Verdict(Protocol):
+    """What a measurement in `neurolens` says for itself: in a line, and in plain sentences."""
+
+    @property
+    def badge(self) -> str: ...
+
+    @property
+    def reading(self) -> str: ...
+
+
+class Latest:
+    """Does in a thread what was asked for last; what another wish overtakes before it began is never done.
+
+    Asking does not wait, so a click that asks is over at once.
+
+    Args:
+        end: Called with the error that ended a piece of work.
+        pause: Seconds before each piece of work.
+    """
+
+    def __init__(self, end: Callable[[BaseException], object], pause: float = 0.0):
+        self._end, self._pause = end, pause
+        self._wanted: list[Callable[[], object]] = []
+        self._lock = threading.Lock()
+        self._busy = False
+        self._runner = Runner(lambda frame, final: None, self._over)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being done, or about to be."""
+        return self._busy
+
+    def ask(self, work: Callable[[], object]) -> None:
+        """Do this next."""
+        with self._lock:
+            self._wanted = [work]
+            begin, self._busy = not self._busy, True
+        if begin:
+            self._runner.start(self._work())
+
+    def stop(self) -> None:
+        """Forget what is wanted, and wait for what is being done."""
+        with self._lock:
+            self._wanted = []
+        self._runner.stop()
+
+    def _work(self) -> Iterator[None]:
+        while True:
+            time.sleep(self._pause)
+            with self._lock:
+                if not self._wanted:
+                    self._busy = False
+                    return
+                work = self._wanted.pop()
+            work()
+            yield
+
+    def _over(self, error: BaseException | None, exhausted: bool) -> None:
+        with self._lock:
+            self._busy = self._busy and exhausted  # after an error or a stop nobody looks at what is wanted any more
+        if error is not None:
+            self._end(error)
+
+
+class Verdicts(widgets.VBox):
+    """The lines beside a picture: one that follows it, measured in the background; and on demand what costs seconds.
+
+    Args:
+        fail: Shows an error.
+    """
+
+    def __init__(self, fail: Callable[[BaseException], object]):
+        self._key: Hashable = None
+        self._costly: Sequence[Callable[[], Verdict]] = ()
+        self._cheap_ones: dict[Hashable, Verdict] = {}
+        self._costly_ones: dict[Hashable, list[Verdict]] = {}
+        self._showing = threading.RLock()  # a click and a measurement may show something at once
+        self._quick, self._slow = Latest(fail, PAUSE), Latest(fail)
+        self._badge, self._further = Badge(), widgets.VBox()
+        tip = "Measure what takes some seconds"
+        self._button = button("Check further", "search", tip, self.check, "nl-check")
+        super().__init__([box([self._badge, self._button], row=True), self._further])
+        self.add_class("nl-verdicts")
+        self.leave()
+
+    @property
+    def found(self) -> list[Verdict]:
+        """What was measured of the picture shown, so far."""
+        cheap = self._cheap_ones.get(self._key)
+        return ([] if cheap is None else [cheap]) + self._costly_ones.get(self._key, [])
+
+    @property
+    def _open_ones(self) -> int:
+        """How many of the costly lines are not measured yet."""
+        return len(self._costly) - len(self._costly_ones.get(self._key, []))
+
+    @property
+    def measuring(self) -> bool:
+        """Whether something is being measured."""
+        return self._quick.busy or self._slow.busy
+
+    def follow(
+        self, key: Hashable, cheap: Callable[[], Verdict] | None, costly: Sequence[Callable[[], Verdict]] = ()
+    ) -> None:
+        """Show what is known of a picture, and measure in the background what is cheap and not known.
+
+        Args:
+            key: The picture's own; what was measured of it is kept under it.
+            cheap: Measures the line that is shown at once.
+            costly: Measure the lines behind the button.
+        """
+        self._key, self._costly = key, costly
+        if cheap is not None and key not in self._cheap_ones:
+            self._quick.ask(partial(self._measure, key, cheap))
+        self._show()
+
+    def leave(self) -> None:
+        """Show nothing: there is no picture, or it is changing."""
+        self._key, self._costly = None, ()
+        self._show()
+
+    def check(self, blocking: bool = False) -> None:
+        """Measure what costs seconds; `blocking` returns when that is done, for scripts and executed notebooks."""
+        if not self._open_ones:
+            return
+        work = partial(self._measure_further, self._key, self._costly)
+        self._button.description = "Checking …"
+        work() if blocking else self._slow.ask(work)
+
+    def stop(self) -> None:
+        """Forget what was to be measured, and wait for what is."""
+        self._key = None
+        self._quick.stop()
+        self._slow.stop()
+
+    def _measure(self, key: Hashable, cheap: Callable[[], Verdict]) -> None:
+        if key == self._key:  # else it was left meanwhile
+            _remember(self._cheap_ones, key, cheap())
+            self._show()
+
+    def _measure_further(self, key: Hashable, costly: Sequence[Callable[[], Verdict]]) -> None:
+        try:
+            while (known := len(self._costly_ones.get(key, []))) < len(costly):
+                _remember(self._costly_ones, key, [*self._costly_ones.get(key, []), costly[known]()])
+                self._show()
+        finally:
+            self._button.description = "Check further"
+
+    def _show(self) -> None:
+        """Show what is known of the picture."""
+        with self._showing:
+            cheap = self._cheap_ones.get(self._key)
+            self._badge.show(*(("", "") if cheap is None else (cheap.badge, cheap.reading)))
+            lines = []
+            for verdict in self._costly_ones.get(self._key, []):
+                lines.append(Badge())
+                lines[-1].show(verdict.badge, verdict.reading)
+            old, self._further.children = self._further.children, lines
+            for line in old:
+                line.close()
+            self._button.layout.display = None if self._open_ones else "none"
+
+
+class JudgedCard(Card):
+    """A widget whose view has `verdicts` on what it shows."""
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """What was measured of the picture shown, so far: each has a `badge` and a `reading`."""
+        return self._view.verdicts.found
+
+    def check(self, blocking: bool = False) -> None:
+        """Measure what costs seconds, as "Check further" does.
+
+        Args:
+            blocking: Return when that is done; for scripts and executed notebooks.
+        """
+        self._view.verdicts.check(blocking)
+
+    def _end(self) -> None:
+        self._view.verdicts.stop()
+        super()._end()
+
+
+def _remember(known: dict[Hashable, Any], key: Hashable, value: Any) -> None:
+    known[key] = value
+    while len(known) > MOST:
+        del known[next(iter(known))]
