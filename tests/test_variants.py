@@ -3,9 +3,11 @@
 import neurolens as nl
 import pytest
 import torch
+from neurolens.cli import app
 from neurolens.studies import variants
 from neurolens.studies.cards import read_card
 from neurolens.studies.training import Recipe, accuracy, build_network
+from typer.testing import CliRunner
 
 
 def test_shuffled_labels_are_shuffled(planted_cache):
@@ -49,7 +51,8 @@ def test_a_network_of_ones_own_goes_before_the_shipped_one_and_a_lost_one_is_tra
     few = planted_cache.images("near_pair")[:16]
     monkeypatch.setattr(variants, "variant_images", lambda name: (few, few))
     monkeypatch.setattr(variants, "variant_recipe", lambda name: Recipe(width=4, epochs=1, batch_size=8))
-    variants.main(["decoy"])
+    said = CliRunner().invoke(app, ["train", "planted", "decoy"])
+    assert "planted/decoy:" in said.output
     card = read_card(tmp_path / "networks" / "planted" / "decoy.json")
     assert card.recipe.width == 4
     assert not card.weights.with_suffix(".checkpoint").exists()

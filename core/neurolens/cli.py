@@ -17,6 +17,7 @@ from neurolens.claims_cli import claims
 from neurolens.lens import best_device
 from neurolens.studies.cards import Card
 from neurolens.studies.study import STUDIES, Study, find_cards, named_card, open_study
+from neurolens.studies.variants import VARIANTS, train_variant
 from neurolens.terminal import AsJson, console, refuse, refusing
 from neurolens.visualization.atlas import Atlas, open_atlas
 from neurolens.visualization.scan import Scan, open_scan
@@ -90,12 +91,15 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder for weights and card; the user's cache by default.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; the fastest there is by default.")] = None,
 ) -> None:
-    """Train one of a study's networks; a run that was stopped goes on where it was."""
+    """Train one of a study's networks, or of the built-in one's variants; a run that was stopped goes on."""
     opened = _open(name)
     changes = {k: v for k, v in {"epochs": epochs, "width": width, "seed": seed}.items() if v is not None}
+    device = device or best_device()
     with refusing():
-        recipe = opened.recipe(network, **changes)
-        card = opened.train_network(network, recipe, out, device=device or best_device())
+        if name == "planted" and network in VARIANTS:
+            card = train_variant(network, out, device=device, **changes)  # type: ignore[arg-type]
+        else:
+            card = opened.train_network(network, opened.recipe(network, **changes), out, device=device)
     console.print(f"{name}/{network}: {card.accuracy:.1%} of {card.tested_on} test images; {card.weights}")
 
 

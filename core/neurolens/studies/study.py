@@ -124,20 +124,39 @@ class Study:
             ValueError: If `out` cannot be written, `device` is not on this machine, or there is no such network;
                 and as `training.train` does.
         """
-        device = _usable(device)
-        folder = (out or own_networks()) / self.name
-        try:  # now rather than after the first epoch
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise ValueError(f"`out` (={str(folder)!r}) cannot be written ({error.strerror}); name a folder") from error
         images, test = self.images(network, "train"), self.images(network, "test")
-        checkpoint = folder / f"{network}.checkpoint"
-        trained = train(recipe, images, test, checkpoint, device=device, progress=progress).cpu()
-        card = store_network(trained, network, self.name, recipe, images, test, folder)
-        checkpoint.unlink()
+        folder = (out or own_networks()) / self.name
+        card = train_and_store(network, self.name, recipe, images, test, folder, device=device, progress=progress)
         self._lenses.clear()
         return card
+
+
+def train_and_store(
+    network: str,
+    study: str,
+    recipe: Recipe,
+    images: Images,
+    test: Images,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    progress: bool = True,
+) -> Card:
+    """Train a network of this name, or go on where a killed run stopped, and store it with its card in a folder.
+
+    Errors as in `Study.train_network`.
+    """
+    device = _usable(device)
+    try:  # now rather than after the first epoch
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(f"`out` (={str(folder)!r}) cannot be written ({error.strerror}); name a folder") from error
+    checkpoint = folder / f"{network}.checkpoint"
+    trained = train(recipe, images, test, checkpoint, device=device, progress=progress).cpu()
+    card = store_network(trained, network, study, recipe, images, test, folder)
+    checkpoint.unlink()
+    return card
 
 
 def open_study(name: str | None = None, *, download: bool = True) -> Study:

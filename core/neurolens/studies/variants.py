@@ -1,10 +1,8 @@
 """Networks that learned the wrong thing, or nothing: from pictures with a decoy, from shuffled labels, or not at all.
 
-`python -m neurolens.studies.variants` trains them again.
+`neurolens train planted decoy` trains one again.
 """
 
-import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +10,10 @@ import torch
 
 from neurolens.cache import cache_folder
 from neurolens.lens import Lens
-from neurolens.studies.cards import Card, load_network, own_networks, store_network
+from neurolens.studies.cards import Card, load_network, own_networks
 from neurolens.studies.data import Images
 from neurolens.studies.decoy import plant_decoy
-from neurolens.studies.study import find_card, open_study
+from neurolens.studies.study import find_card, open_study, train_and_store
 from neurolens.studies.training import Recipe, build_network, train
 
 BASE = "near_pair"  # of the planted study: classes, pictures and recipe
@@ -92,35 +90,22 @@ def untrained_lens(network: str = BASE, seed: int = 0) -> Lens:
     return Lens(initial, images.classes, images.size, name=f"planted/{network} with random weights, seed {seed}")
 
 
-def train_variant(name: str, out: Path | None = None, *, progress: bool = True) -> Card:
+def train_variant(
+    name: str, out: Path | None = None, *, device: str = "cpu", progress: bool = True, **changes: object
+) -> Card:
     """Train a variant, or go on where a killed run stopped, and store it with its card.
 
     Args:
         name: One of `VARIANTS`.
         out: The folder; that of your own networks where none is given.
+        device: Where to train.
         progress: Show a progress bar.
+        changes: To the recipe.
 
     Raises:
-        ValueError: If there is no such variant.
+        ValueError: If there is no such variant; and as `Study.train_network` does.
     """
     images, test = variant_images(name)
-    folder, recipe = out or own_networks() / "planted", variant_recipe(name)
-    checkpoint = folder / f"{name}.checkpoint"
-    network = train(recipe, images, test, checkpoint, progress=progress)
-    card = store_network(network, name, "planted", recipe, images, test, folder)
-    checkpoint.unlink()
-    return card
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train the variants named, or all of them."""
-    parser = argparse.ArgumentParser(prog="python -m neurolens.studies.variants", description=main.__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(VARIANTS)}; all if none")
-    parser.add_argument("--out", type=Path, help="folder (default: that of your own networks)")
-    options = parser.parse_args(arguments)
-    for name in options.names or VARIANTS:
-        train_variant(name, options.out)
-
-
-if __name__ == "__main__":
-    main()
+    recipe = replace(variant_recipe(name), **changes)  # type: ignore[arg-type]
+    folder = (out or own_networks()) / "planted"
+    return train_and_store(name, "planted", recipe, images, test, folder, device=device, progress=progress)
