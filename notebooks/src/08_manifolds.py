@@ -131,8 +131,8 @@ print("silhouettes:", ", ".join(f"{one.separation.silhouette.value:.3f}" for one
 
 # %% [markdown]
 # ## Measure: layer by layer
-# Where does the network bring a class together? No map is involved, but a layer of more than 512 numbers is seen through
-# 512 random directions: that costs low layers a few hundredths of accuracy.
+# Where does the network bring a class together? No map is involved, but a layer of more than 512 numbers is seen
+# through 512 random directions: that costs low layers a few hundredths of accuracy.
 
 # %%
 for layer in lens.stages:
