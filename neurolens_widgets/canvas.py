@@ -153,7 +153,8 @@ class Tiles(widgets.Box):
 
     The pixels are one canvas; over each tile lies a button, so that the pointer and the page's scrolling meet
     ordinary HTML. After a click on a tile the canvas hears keys: arrows, Home and End select, Tab leaves. Until then
-    it is inert, no stop of the Tab key: it would hold whoever comes by until the kernel answers.
+    it is inert, no stop of the Tab key: it would hold whoever comes by until the kernel answers. The class
+    `nl-tab-stop` makes it one from the start, where `leave` knows the next stop and the one before.
 
     Args:
         size: Height and width of an image in pixels.
@@ -267,9 +268,9 @@ class Tiles(widgets.Box):
 
     def _key(self, key: str, *_: object) -> None:
         count, place = len(self._row.children), self.marked
-        if place is None or not count:
+        steps = {"ArrowLeft": -1, "ArrowRight": 1, "ArrowUp": -self.columns, "ArrowDown": self.columns, "Enter": 0}
+        if not count or key not in {*steps, "Home", "End"}:
             return
-        steps = {"ArrowLeft": -1, "ArrowRight": 1, "ArrowUp": -self.columns, "ArrowDown": self.columns}
-        target = {"Home": 0, "End": count - 1}.get(key, place + steps.get(key, 0))
+        target = {"Home": 0, "End": count - 1}.get(key, 0 if place is None else place + steps.get(key, 0))
         if 0 <= target < count and target != place:
             self._choose(target)

@@ -90,8 +90,9 @@ class ManifoldMap(Card):
         self._open(ManifoldView(self), "nl-manifold")
         self._view.show_manifold()  # with what has come meanwhile
         self.observe(self._look_elsewhere, ["raw", "network", "layer", "method"])
-        self.observe(lambda _: self._view.show_points(), ["hidden", "turn", "tilt"])
-        self.observe(lambda _: self._view.show_selected(), "selected")
+        self.observe(lambda _: self._view.show_points(), ["turn", "tilt"])
+        self.observe(lambda _: self._view.show_selected(), "hidden")
+        self.observe(lambda _: self._view.show_selection(), "selected")
         self.observe(lambda _: self._view.show_image(), "image")
         self.observe(lambda _: self._view.show_error(), "error")
 

@@ -8,13 +8,13 @@ import ipywidgets as widgets
 import neurolens as nl
 import numpy as np
 import traitlets
-from neurolens.figures.manifold import COLOURS, MARKERS
+from neurolens.figures.manifold import MARKERS
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from neurolens_widgets.canvas import RGBA, Pixels, Tiles, enlargement, paint
 from neurolens_widgets.parts import Choices, box, button, field
-from neurolens_widgets.points import draw_points, overlay
+from neurolens_widgets.points import draw_points, legend_style, overlay
 from neurolens_widgets.readouts import error_box, style_sheet, text
 
 if TYPE_CHECKING:
@@ -36,11 +36,14 @@ class ManifoldView:
         self.drawn: RGBA = np.zeros((FINE, FINE, 4), np.uint8)
         self._from: tuple[float, float] | None = None  # where a drag began, and how far it is
         self._to = (0.0, 0.0)
+        self._brushed: tuple[float, float, float, float] | None = None  # the rectangle that made the selection
+        self._places: list[int] = []  # the images selected and shown
+        self._seen = np.zeros((0, 3))
         notice = shown.study.notice
         self._head, self._errors = text("", "nl-head"), text("", "nl-errors")
         self.parts = [
             style_sheet(),
-            text(f"<style>{_colours()}</style>", "nl-style"),
+            text(f"<style>{legend_style()}</style>", "nl-style"),
             self._head,
             *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
             self._settings(),
@@ -70,8 +73,9 @@ class ManifoldView:
         self.over.on_mouse_up(self._release)
         self.over.on_mouse_out(self._release)
         self.over.on_key_down(self._key)
-        angles = [("turn", "Turn"), ("tilt", "Tilt")]
-        self._angles = box([self._angle(*one) for one in angles], "nl-angles")
+        self._front = button("First view", "undo", "Turn and tilt as at first", self._turn_back)
+        angles = [self._angle("turn", "Turn"), self._angle("tilt", "Tilt")]
+        self._angles = box([box([self._front], row=True), *angles], "nl-angles")
         map_ = box([self.points, self.over], "nl-map")
         return box([map_, self._angles], "nl-figure", "nl-left")
 
@@ -91,14 +95,14 @@ class ManifoldView:
         choice = widgets.Dropdown(options=[("choose …", ""), *((name, name) for name in shown.images.classes)])
         choice.observe(lambda change: self._select(change["new"]), "value")
         self._choice = choice
-        clear = button("Clear", "times", "Select nothing", self._clear, "nl-clear")
+        self._clearing = button("Clear", "times", "Select nothing", self._clear, "nl-clear")
         self.image = Pixels(*size, enlargement(max(size), 128)).add_class("nl-image")
         self._about, self._scores = text("", "nl-caption", "nl-about"), text("", "nl-caption", "nl-scores")
         return box(
             [
                 text("<h4>Classes <span>click to hide one, or show it again</span></h4>"),
                 legend,
-                box([field("Select a class", choice, "nl-select"), clear], "nl-fields", row=True),
+                box([field("Select a class", choice, "nl-select"), self._clearing], "nl-fields", row=True),
                 box([self.image, self._about], "nl-figure", "nl-looked-at"),
                 self._scores,
             ],
@@ -108,8 +112,11 @@ class ManifoldView:
 
     def _picked(self) -> widgets.Widget:
         self._composition = text("", "nl-composition")
-        self.tiles = Tiles(self.map.lens.size, self._look_at, side=64, columns=COLUMNS, leave=self._leave)
-        return box([self._composition, self.tiles.add_class("nl-brushed")], "nl-panel")
+        self.tiles = Tiles(self.map.lens.size, self._look_at, side=64, columns=COLUMNS, leave=self._leave_images)
+        self.tiles.add_class("nl-brushed").add_class("nl-tab-stop")
+        self._next = button("Next", "step-forward", "Look at the next image selected", self._step)
+        self._row = box([self._next], "nl-buttons", row=True)
+        return box([self._composition, self.tiles, self._row], "nl-panel")
 
     def show_manifold(self) -> None:
         """Show another manifold, and how far its classes stand apart."""
@@ -124,11 +131,14 @@ class ManifoldView:
         shown = self.map
         if self.closed or shown.manifold is None:
             return
-        self._seen = seen = shown.seen
+        seen = shown.seen
+        if not np.array_equal(seen, self._seen):
+            self._brushed = None  # the points have moved
+        self._seen = seen
         visible = shown.visible
         bright = np.zeros(len(seen), bool)
         bright[list(shown.selected) or slice(None)] = True
-        self._places = np.flatnonzero(visible)
+        self._drawn = np.flatnonzero(visible)
         self._tree = cKDTree(self._on_map(visible)) if visible.any() else None
         self.drawn = draw_points(seen, shown.images.labels.numpy(), visible, bright, FINE)
         self.points.pixels = self.drawn
@@ -166,16 +176,25 @@ class ManifoldView:
         self._mark()
         paint(self._lay_over(), self.image, *also)
 
+    def show_selection(self) -> None:
+        """Show another selection than the one that was brushed last."""
+        self._brushed = None
+        self.show_selected()
+
     def show_selected(self) -> None:
-        """Show the images selected, and what they are."""
-        shown, places = self.map, self.map.selected
-        if self._choice.value and shown.composition(places) != {self._choice.value: len(places)}:
+        """Show the images selected, and what they are; those of hidden classes are only counted."""
+        shown, chosen, visible = self.map, self.map.selected, self.map.visible
+        if self._choice.value and shown.composition(chosen) != {self._choice.value: len(chosen)}:
             self._choice.value = ""
-        some = places[:MOST]
-        self.tiles.layout.display = None if some else "none"
-        said = ", ".join(f"{count} {escape(name)}" for name, count in shown.composition(places).items())
-        first = f"; the first {MOST} of them" if len(places) > MOST else ""
-        self._composition.value = f"<h4>{len(places)} selected <span>{said}{first}</span></h4>" if some else ""
+        self._places = [place for place in chosen if visible[place]]
+        some, hidden = self._places[:MOST], len(chosen) - len(self._places)
+        for part in (self.tiles, self._row):
+            part.layout.display = None if some else "none"
+        said = [", ".join(f"{count} {escape(name)}" for name, count in shown.composition(self._places).items())]
+        said += [f"the first {MOST} of them"] if len(self._places) > MOST else []
+        said += [f"{hidden} more of hidden classes"] if hidden else []
+        words = "; ".join(filter(None, said))
+        self._composition.value = f"<h4>{len(self._places)} selected <span>{words}</span></h4>" if chosen else ""
         self.show_points()
         if some:
             self.tiles.show([shown.picture(place) for place in some])
@@ -183,7 +202,7 @@ class ManifoldView:
 
     def _mark(self) -> None:
         """Frame the tile of the image looked at."""
-        some = self.map.selected[: min(MOST, len(self.tiles.buttons))]
+        some = self._places[: min(MOST, len(self.tiles.buttons))]
         self.tiles.mark(some.index(self.map.image) if self.map.image in some else None)
 
     def show_error(self) -> None:
@@ -199,7 +218,7 @@ class ManifoldView:
         shown = self.map
         ringed = shown.image >= 0 and shown.manifold is not None
         point = tuple(self._on_map([shown.image])[0]) if ringed else None
-        self.over.pixels = overlay(SIDE, point, None if self._from is None else (*self._from, *self._to))
+        self.over.pixels = overlay(SIDE, point, self._brushed if self._from is None else (*self._from, *self._to))
         return self.over
 
     def _press(self, x: float, y: float) -> None:
@@ -212,7 +231,7 @@ class ManifoldView:
         elif self.map.manifold is not None and self._tree is not None:
             distance, found = self._tree.query((x, y))
             if distance <= NEAR:
-                self.map.image = int(self._places[found])
+                self.map.image = int(self._drawn[found])
 
     def _release(self, *_: float) -> None:
         if self._from is None:
@@ -220,8 +239,9 @@ class ManifoldView:
         (left, top), (right, bottom), self._from = self._from, self._to, None
         if max(abs(right - left), abs(bottom - top)) < DRAG:
             self._clear()
-        else:
-            self.map.brush((left / SIDE, right / SIDE), (1 - top / SIDE, 1 - bottom / SIDE))
+            return
+        self.map.brush((left / SIDE, right / SIDE), (1 - top / SIDE, 1 - bottom / SIDE))
+        self._brushed = (left, top, right, bottom)
         paint(self._lay_over())
 
     def _key(self, key: str, *_: object) -> None:
@@ -246,20 +266,33 @@ class ManifoldView:
 
     def _clear(self) -> None:
         self.map.selected = ()
+        self._brushed = None
+        paint(self._lay_over())
+
+    def _turn_back(self) -> None:
+        for name in ("turn", "tilt"):
+            setattr(self.map, name, self.map.traits()[name].default_value)
 
     def _look_at(self, place: int) -> None:
-        self.map.image = self.map.selected[place]
+        self.map.image = self._places[place]
+
+    def _step(self) -> None:
+        """Look at the image selected after the one looked at, the first after the last."""
+        place = self._places.index(self.map.image) + 1 if self.map.image in self._places else 0
+        self.map.image = self._places[place % len(self._places)]
 
     def _leave(self, back: bool) -> None:
-        before = next(iter(self._whats.buttons.values()))
-        (before if back else self._choice).focus()
+        """Go on to the turning of points in space or to the legend, or back to the settings."""
+        if back:
+            (self._methods if self.map.raw else self._layers).children[-1].focus()
+        else:
+            (next(iter(self._classes.values())) if self._angles.layout.display else self._front).focus()
+
+    def _leave_images(self, back: bool) -> None:
+        (self._clearing if back else self._next).focus()
 
 
 def _scores(manifold: nl.Manifold) -> str:
     """Return the scores in words, and for points in space how to read them."""
     depth = "Nearer points are stronger; arrow keys turn. " if manifold.points.shape[1] == 3 else ""
     return f"{depth}{manifold.scored}. {manifold.caption}."
-
-
-def _colours() -> str:
-    return "".join(f".nl-classes .nl-k{k} i{{color:{COLOURS[k % len(COLOURS)]}}}" for k in range(30))

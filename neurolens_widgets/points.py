@@ -10,13 +10,15 @@ from matplotlib.colors import to_rgb
 from neurolens.figures.manifold import COLOURS, MARKERS
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import maximum_filter
 
 from neurolens_widgets.canvas import RGBA
 
 MARGIN = 0.04  # of a map's side
 INK = 13_500  # square pixels that the points share, about
 SMALLEST, LARGEST = 2, 5  # radius of a point in pixels
-PALE, FAR = 60, 130  # alpha of what is not selected, and of the point farthest from the eye
+PALE, FAR = 80, 130  # alpha of what is not selected, and of the point farthest from the eye
+RIM, RIM_ALPHA = 1, 1.6  # pixels of white round the points, and its alpha over theirs: on black dark colours need it
 MARK = (43, 131, 198)
 
 
@@ -48,8 +50,8 @@ def draw_points(
 ) -> RGBA:
     """Return the points shown as a square picture on nothing: nearer ones over farther, bright ones over pale.
 
-    Class k has the colour and the marker of `figures.manifold_map`. Points at one depth lie in a random order, so
-    that no class covers all others.
+    A white rim, which a white ground swallows, sets them off from a dark one. Class k has the colour and the marker of
+    `figures.manifold_map`. Points at one depth lie in a random order, so that no class covers all others.
     """
     chance = np.random.default_rng(0).permutation(len(seen))
     order = np.lexsort((chance, seen[:, 2], bright))
@@ -68,7 +70,17 @@ def draw_points(
     ink = np.column_stack([colours[labels[order] % len(COLOURS)], alpha])
     pixels = np.zeros((side * side, 4), np.uint8)
     pixels[covered] = np.repeat(ink, inside.sum(1), axis=0)  # of two values for a pixel the last one stays
-    return pixels.reshape(side, side, 4)
+    return rimmed(pixels.reshape(side, side, 4))
+
+
+def rimmed(pixels: RGBA) -> RGBA:
+    """Return the picture with white, as strong as what it surrounds, in the empty pixels beside what is drawn."""
+    alpha = maximum_filter(pixels[..., 3], 2 * RIM + 1)
+    rim = (pixels[..., 3] == 0) & (alpha > 0)
+    rimmed = pixels.copy()
+    rimmed[rim, :3] = 255
+    rimmed[rim, 3] = np.minimum(255, RIM_ALPHA * alpha[rim])
+    return rimmed
 
 
 def overlay(
@@ -106,3 +118,9 @@ def legend_beside(pixels: RGBA, classes: Sequence[str]) -> RGBA:
             draw.polygon([*corners, *([(x + r, y - r), (x - r, y - r)] if shape == "s" else [(x, y - r)])], colour)
         draw.text((side + 40, top), name, "#111", font)
     return np.asarray(ground)
+
+
+def legend_style() -> str:
+    """Return the style sheet of the legend: the class `nl-k3` has the colour of the fourth class."""
+    inks = "".join(f".nl-classes .nl-k{k} i{{color:{COLOURS[k % len(COLOURS)]}}}" for k in range(30))
+    return f"{inks}.nl-classes i{{text-shadow:{','.join(['0 0 1px #fff'] * 4)}}}"  # as the rim of the points

@@ -7,7 +7,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from neurolens_widgets.canvas import Pixels, Tiles, enlargement, paint, table
-from neurolens_widgets.parts import Choices, box
+from neurolens_widgets.parts import Choices, box, button
 from neurolens_widgets.readouts import class_bars, error_box, style_sheet, text
 
 if TYPE_CHECKING:
@@ -38,21 +38,26 @@ class PredictionView:
         self.show_error()
 
     def _table(self) -> widgets.Widget:
-        self.cells = Tiles(CELL, self._choose, side=CELL[1], gap=2, leave=self._leave).add_class("nl-cells")
+        self.cells = Tiles(CELL, self._choose, side=CELL[1], gap=2, leave=self._leave_cells)
+        self.cells.add_class("nl-cells").add_class("nl-tab-stop")
         self._rows, self._columns = text("", "nl-rows-of"), text("", "nl-columns-of")
         grid = widgets.GridBox([text(), self._columns, self._rows, self.cells]).add_class("nl-shares")
-        head = text("<h4>Percent of each row <span>shown ↓, predicted →; click a cell, then arrow keys</span></h4>")
+        how = "shown ↓, predicted →; click a cell, or Tab to it, then arrow keys"
+        head = text(f"<h4>Percent of each row <span>{how}</span></h4>")
         return box([head, box([grid], "nl-scroll")], "nl-panel", "nl-heat")
 
     def _behind(self) -> widgets.Widget:
         size = self.shown.study.test.size
         self._cell = text("", "nl-cell")
-        self.tiles = Tiles(size, self._look_at, side=SIDE, columns=COLUMNS, leave=self._leave).add_class("nl-behind")
+        self.tiles = Tiles(size, self._look_at, side=SIDE, columns=COLUMNS, leave=self._leave_images)
+        self.tiles.add_class("nl-behind").add_class("nl-tab-stop")
         self.image = Pixels(*size, enlargement(max(size), 128)).add_class("nl-looked-at")
         self._about, self._bars = text("", "nl-about"), text("", "nl-bars")
         side = box([self._about, self._bars], "nl-panel", "nl-sure")
         self._picture = box([self.image, side], "nl-picture", row=True)
-        return box([self._cell, box([self.tiles, self._picture], "nl-seen", row=True)], "nl-panel", "nl-images")
+        self._next = button("Next", "step-forward", "Look at the next image behind this cell", self._step)
+        seen = box([self.tiles, self._picture], "nl-seen", row=True)
+        return box([self._cell, seen, box([self._next], "nl-buttons", row=True)], "nl-panel", "nl-images")
 
     def show_table(self) -> None:
         """Draw the shares of every row, and the cell picked."""
@@ -61,10 +66,10 @@ class PredictionView:
         blues = (table(COLOURS)[(255 * shares).round().astype(int)] * 255).round().astype(np.uint8)
         self.cells.arrange(CELL[1], len(found.classes))
         self.cells.show([np.full((*CELL, 4), colour) for row in blues for colour in row])
-        for button, (row, column), share in zip(self.cells.buttons, self._places, shares.ravel(), strict=False):
-            button.description = f"{100 * share:.1f}"
-            button.tooltip = f"{row} → {column}: {share:.1%}"
-            (button.add_class if share > LIGHT_INK_FROM else button.remove_class)("nl-light-ink")
+        for cell, (row, column), share in zip(self.cells.buttons, self._places, shares.ravel(), strict=False):
+            cell.description = f"{100 * share:.1f}"
+            cell.tooltip = f"{row} → {column}: {share:.1%}"
+            (cell.add_class if share > LIGHT_INK_FROM else cell.remove_class)("nl-light-ink")
         self._columns.value = "".join(f"<b title={_quoted(name)}>{escape(name)}</b>" for name in found.classes)
         self._rows.value = "".join(f"<b title={_quoted(name)}>{escape(name)}</b>" for name in found.rows)
         self.show_head()
@@ -90,11 +95,12 @@ class PredictionView:
         some = shown.behind[:MOST]
         for part in (self.tiles, self._picture):
             part.layout.display = None if some else "none"
+        (self._next.remove_class if len(shown.behind) > 1 else self._next.add_class)("nl-idle")
         canvases = []
         if some:
             canvases = [self.tiles.hold([shown.picture(place) for place in some])]
-            for button, place in zip(self.tiles.buttons, some, strict=False):
-                button.description = shown.sure(place)
+            for tile, place in zip(self.tiles.buttons, some, strict=False):
+                tile.description = shown.sure(place)
         self.show_image(*canvases)
 
     def show_image(self, *also: Pixels) -> None:
@@ -121,9 +127,18 @@ class PredictionView:
     def _look_at(self, place: int) -> None:
         self.shown.image = place
 
-    def _leave(self, back: bool) -> None:
-        buttons = [*self._networks.buttons.values()]
-        buttons[0 if back else -1].focus()
+    def _step(self) -> None:
+        if self.shown.behind:
+            self.shown.image = (self.shown.image + 1) % len(self.shown.behind)
+
+    def _leave_cells(self, back: bool) -> None:
+        if back:
+            [*self._networks.buttons.values()][-1].focus()
+        else:
+            (self.tiles.canvas if self.shown.behind else self._next).focus()
+
+    def _leave_images(self, back: bool) -> None:
+        (self.cells.canvas if back else self._next).focus()
 
 
 def _quoted(name: str) -> str:

@@ -5,12 +5,9 @@ import threading
 import neurolens as nl
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tiny import part, wait_for
 
 import neurolens_widgets as nw
-from neurolens_widgets.points import draw_points, seen_from
 
 FEW = 60
 
@@ -136,6 +133,76 @@ def test_classes_are_hidden_and_brought_back(shown):
     assert not view.drawn.any()
 
 
+def test_counts_and_shows_only_what_is_not_hidden(shown):
+    shown.brush((0, 1), (0, 1))
+    view, name = shown._view, shown.images.classes[2]
+    shown.image, n = shown.selected[0], int((shown.images.labels == 2).sum())
+    shown.hide(name)
+    assert len(shown.selected) == FEW
+    assert f"<h4>{FEW - n} selected" in view._composition.value
+    assert f" {name}" not in view._composition.value
+    assert f"{n} more of hidden classes" in view._composition.value
+    kept = [place for place in range(FEW) if shown.class_of(place) != name]
+    np.testing.assert_array_equal(view.tiles.canvas.pixels[:32, :32], shown.picture(kept[0]))
+    view._look_at(7)
+    assert shown.image == kept[7]
+    view._next.click()
+    assert shown.image == kept[8]
+    shown.hide(name)
+    assert f"<h4>{FEW} selected" in view._composition.value
+    shown.hidden = shown.images.classes
+    assert view.tiles.layout.display == view._row.layout.display == "none"
+
+
+def test_the_rectangle_stays_until_another_selection(shown):
+    view = shown._view
+
+    def drawn():
+        return tuple(view.over.pixels[300, 250]), view.over.pixels[:, :, 3].any(0).nonzero()[0].tolist()
+
+    def brush():
+        view._press(100.0, 40.0)
+        view._move(200.0, 200.0)
+        assert drawn()[1][-1] == 200
+        view._move(300.0, 420.0)
+        view._release(300.0, 420.0)
+        assert drawn() == ((43, 131, 198, 40), list(range(100, 301)))
+
+    brush()
+    shown.hide("owl")
+    assert drawn()[1]
+    for change in (lambda: shown.select_class("owl"), view._clear, lambda: view._key("Escape")):
+        brush()
+        change()
+        assert not drawn()[1]
+    shown.raw = True
+    wait_for(lambda: shown.manifold.of == "raw images" and not shown.embedding)
+    brush()
+    shown.turn += 10  # the points leave it
+    assert not drawn()[1]
+
+
+def test_tab_goes_from_the_map_to_what_comes_next(shown, monkeypatch):
+    went, view = [], shown._view
+    legend, first = view._classes["lion"], {"layer": view._layers.children[-1], "pca": view._methods.children[-1]}
+    stops = {"legend": legend, "turn": view._front, "clear": view._clearing, "next": view._next, **first}
+    for name, stop in stops.items():
+        monkeypatch.setattr(stop, "focus", lambda name=name: went.append(name))
+    for back in (False, True):
+        view._leave(back)
+        view.tiles._left(back)
+    assert went == ["legend", "next", "layer", "clear"]
+    shown.raw = True
+    wait_for(lambda: shown.manifold.of == "raw images" and not shown.embedding)
+    went.clear()
+    view._leave(False)
+    view._leave(True)
+    assert went == ["turn", "pca"]
+    shown.turn, shown.tilt = -50, 70
+    view._front.click()
+    assert (shown.turn, shown.tilt) == (30, 20)
+
+
 def test_a_class_can_be_selected_without_the_pointer(shown):
     part(shown, "nl-select").value = "owl"
     assert shown.selected == tuple(np.flatnonzero(shown.images.labels.numpy() == shown.images.classes.index("owl")))
@@ -215,26 +282,3 @@ def test_a_still_and_a_sentence(shown):
     assert 300 < shown.still().width <= 800
     assert repr(shown) == f"ManifoldMap(layer4 in 2-D by PCA, {FEW} points)"
     assert "image/png" in shown._repr_mimebundle_()
-
-
-@given(turn=st.integers(-180, 180), tilt=st.integers(-90, 90), seed=st.integers(0, 99))
-def test_turning_keeps_distances_and_stays_in_the_picture(turn, tilt, seed):
-    points = np.random.default_rng(seed).normal(size=(20, 3)).astype(np.float32)
-    turned, plain = seen_from(points, turn, tilt), seen_from(points, 0, 0)
-    assert (turned[:, :2] >= 0.04 - 1e-9).all()
-    assert (turned[:, :2] <= 0.96 + 1e-9).all()
-    scale = np.array([1 / 0.46, 1 / 0.46, 1])
-    before, after = (np.linalg.norm((seen[:1] - seen) * scale, axis=1) for seen in (plain, turned))
-    np.testing.assert_allclose(after, before, atol=1e-6)
-    np.testing.assert_allclose(seen_from(points, turn, 0)[:, 1], plain[:, 1], atol=1e-9)  # the vertical stays
-
-
-def test_the_nearer_point_covers_the_farther_one():
-    seen = np.array([[0.5, 0.5, 0.2], [0.5, 0.5, -0.2], [0.2, 0.9, 0.0]])
-    labels, everything = np.array([0, 3, 6]), np.ones(3, bool)  # classes that all are drawn as discs
-    drawn = draw_points(seen, labels, everything, everything, 200)
-    assert tuple(drawn[100, 100, :3]) == (0x3F, 0x90, 0xDA)
-    assert tuple(drawn[20, 40, :3]) == (0xE7, 0x63, 0x00)
-    pale = draw_points(seen, labels, everything, np.array([False, True, False]), 200)
-    assert tuple(pale[100, 100, :3]) == (0x94, 0xA4, 0xA2)
-    assert pale[20, 40, 3] < pale[100, 100, 3]

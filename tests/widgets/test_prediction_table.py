@@ -77,6 +77,37 @@ def test_arrow_keys_move_the_cell(shown):
     assert (shown.row, shown.column) == (shown.table.rows[-1], "rabbit")
 
 
+def test_tab_goes_from_stop_to_stop_and_out(shown, monkeypatch):
+    went, view = [], shown._view
+    networks = [*view._networks.buttons.values()]
+    stops = {"network": networks[-1], "cells": view.cells.canvas, "images": view.tiles.canvas, "next": view._next}
+    for name, stop in stops.items():
+        monkeypatch.setattr(stop, "focus", lambda name=name: went.append(name))
+    shown.pick("lion", "lion")
+    for tiles in (view.cells, view.tiles):
+        assert "nl-tab-stop" in tiles._dom_classes
+        tiles._left(False)
+        tiles._left(True)
+    assert went == ["images", "network", "next", "cells"]
+    went.clear()
+    shown.pick(*next(cell for cell in view._places if not len(shown.table.behind(*cell))))
+    view.cells._left(False)  # behind an empty cell nothing hears keys
+    assert went == ["next"]
+    view._next.click()
+    assert shown.image == 0
+
+
+def test_next_looks_at_all_the_images_in_turn(shown):
+    shown.pick("lion", shown.table.favourite("lion"))
+    shown.image = len(shown.behind) - 2
+    view, seen = shown._view, []
+    for _ in range(3):
+        view._next.click()
+        seen.append(shown.image)
+    assert seen == [len(shown.behind) - 1, 0, 1]
+    assert f"number 2 of {len(shown.behind)}" in view._about.value
+
+
 def test_an_empty_cell_and_an_empty_row(study):
     images = study.test.only("lion", "rabbit", "owl")
     images = images[images.labels != 2]
@@ -137,6 +168,8 @@ def test_an_error_in_the_background_is_shown(shown, monkeypatch):
 
 
 def test_a_still_and_a_sentence(shown):
-    assert 300 < shown.still().width <= 800
+    still = np.asarray(shown.still())
+    assert 300 < still.shape[1] <= 800
+    assert (still[:, [0, 1, 2, -3, -2, -1]] == 255).all()  # no caption runs out of the picture
     assert repr(shown).startswith("PredictionTable(planted/near_pair: lion → lion: ")
     assert "image/png" in shown._repr_mimebundle_()
