@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from neurolens.clustering.tree_growth import grow_prediction_tree
 from neurolens.clustering.tree_merges import TreeOptions
 from neurolens.clustering.tree_path import TreePath
@@ -56,6 +58,27 @@ def test_every_step_by_sets_and_sums(n, d, options):
         assert path.left_at == next((step.node for step in path.steps if not step.inside), None)
         assert path.critical_filters == tuple(tree[node].critical for node in path.nodes[1:-1])
         assert {*path.active_filters} <= {*path.critical_filters}
+
+
+@given(st.integers(2, 40), st.integers(1, 12), st.integers(0, 2**32 - 1), st.sampled_from(READINGS))
+@settings(max_examples=60, deadline=None)
+def test_the_way_is_that_of_every_childs_own_removed_filters(n, d, seed, options):
+    """Few filters make few merges: many branches hang under the root, and filters are critical in several of them."""
+    generator = np.random.default_rng(seed)
+    vectors = generator.integers(0, 4, (n, d)).astype(np.float32)
+    vectors[0, 0] = 1  # not all zero
+    tree, new = grow_prediction_tree(vectors, options=options), generator.integers(0, 4, d).astype(float)
+    for step in tree.path(new).steps:
+        cosines = []
+        for child in tree.shape.children(step.node):
+            a, b = new.copy(), tree.centroid(child).astype(float)
+            a[tree.removed(child)] = b[tree.removed(child)] = 0
+            cosines.append(cosine(a, b))
+        if step.critical is not None:
+            known = vectors[:, tree.filters.index(step.critical)]
+            assert step.active == (step.activation > np.median(known))
+        assert step.cosine == pytest.approx(max(cosines), abs=1e-12)
+        assert cosines[tree.shape.children(step.node).index(step.child)] == pytest.approx(max(cosines), abs=1e-12)
 
 
 def test_no_filter_is_critical_twice_on_a_path():

@@ -1,15 +1,17 @@
 """The path of an image through a prediction tree: which way it goes, and which critical filters are active (§3.2)."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 if TYPE_CHECKING:
     from neurolens.clustering.prediction_tree import PredictionTree
 
 ROUNDING = 1e-6  # centroids are float32
+Counts = Int64[np.ndarray, " d"]
 
 
 @dataclass(frozen=True)
@@ -104,34 +106,66 @@ def trace(tree: "PredictionTree", vector: Float[np.ndarray, " d"]) -> TreePath:
     values = np.asarray(vector, dtype=np.float64)
     if values.shape != (len(tree.filters),) or not np.isfinite(values).all():
         raise ValueError(f"`vector` (={values.shape}) must be {len(tree.filters)} finite numbers, one for each filter")
-    steps, node = [], tree.root
-    while children := tree.shape.children(node):
-        cosines = np.array([_cosine(values, tree.centroid(child), tree.removed(child)) for child in children])
+    way, turns = [tree.root], []
+    removed = np.bincount([merge.filter for merge in tree.merges], minlength=len(values))  # how often, from here down
+    while children := tree.shape.children(way[-1]):
+        below = _removed_below(tree, way[-1], removed)
+        cosines = np.array([_cosine(values, tree.centroid(child), below[child] == 0) for child in children])
         best = int(cosines.argmax())
         others = np.delete(cosines, best)
         margin = float(cosines[best] - others.max()) if len(others) else 2.0
-        steps.append(TreeStep(node, *_at(tree, node, values), children[best], float(cosines[best]), margin))
-        node = children[best]
-    return TreePath(tuple(steps))
+        turns.append((children[best], float(cosines[best]), margin))
+        way.append(children[best])
+        removed = below[way[-1]]
+    first = TreeStep(tree.root, None, None, None, False, True, *turns[0])
+    places = zip(way[1:], _values_at(tree, way[1:-1], values), turns[1:], strict=False)
+    return TreePath((first, *(TreeStep(node, *at, *turn) for node, at, turn in places)))
 
 
-def _at(
-    tree: "PredictionTree", node: int, values: np.ndarray
-) -> tuple[str | None, float | None, float | None, bool, bool]:
-    """Return the step's critical filter, activation, percentile, active and inside."""
-    if node == tree.root:
-        return None, None, None, False, True
-    merge = tree.merges[node - len(tree.images)]
-    value, known = float(values[merge.filter]), tree.outputs()[:, merge.filter]
-    percentile = 50 * float((known < value).mean() + (known <= value).mean())
-    distance = (1 - _cosine(values, tree.centroid(node))) / 2
-    inside = distance <= merge.radius + ROUNDING
-    return tree.filters.address(merge.filter), value, percentile, value > float(np.median(known)), inside
+def _removed_below(tree: "PredictionTree", node: int, removed: Counts) -> dict[int, Counts]:
+    """Return how often each filter is critical at every child of a node or below; `removed` is that of the node.
+
+    The largest child has what the others leave, so that a whole way counts every merge of the tree once at most.
+    """
+    shape, children = tree.shape, tree.shape.children(node)
+    largest = max(children, key=lambda child: int(shape.sizes[child]))
+    left = removed.copy()
+    if node != tree.root:
+        left[tree.merges[node - shape.n].filter] -= 1
+    below = {largest: left}
+    for child in children:
+        if child != largest:
+            filters = np.array([tree.merges[merge].filter for merge in shape.merges(child)], dtype=int)
+            below[child] = np.bincount(filters, minlength=len(left))
+            left -= below[child]
+    return below
 
 
-def _cosine(a: np.ndarray, b: np.ndarray, removed: Int64[np.ndarray, " r"] | None = None) -> float:
-    a, b = (np.array(vector, dtype=np.float64) for vector in (a, b))
-    if removed is not None:
-        a[removed] = b[removed] = 0
-    length = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / length) if length else 0.0
+def _values_at(
+    tree: "PredictionTree", nodes: Sequence[int], values: Float64[np.ndarray, " d"]
+) -> Iterator[tuple[str, float, float, bool, bool]]:
+    """Yield critical filter, activation, percentile, active and inside of these merges."""
+    merges = [tree.merges[node - len(tree.images)] for node in nodes]
+    filters = [merge.filter for merge in merges]
+    found, known = values[filters], tree.outputs()[:, filters]
+    smaller = (known < found).sum(0)
+    percentiles = 50 * (smaller + (known <= found).sum(0)) / len(known)
+    active = 2 * smaller > len(known)
+    between = 2 * smaller == len(known)  # between the two in the middle, or equal to the larger
+    active[between] = found[between] > np.median(known[:, between], axis=0)
+    for i, (node, merge) in enumerate(zip(nodes, merges, strict=True)):
+        inside = (1 - _cosine(values, tree.centroid(node))) / 2 <= merge.radius + ROUNDING
+        address = tree.filters.address(merge.filter)
+        yield address, float(found[i]), float(percentiles[i]), bool(active[i]), inside
+
+
+def _cosine(
+    values: Float64[np.ndarray, " d"],
+    centroid: Float32[np.ndarray, " d"],
+    reachable: Bool[np.ndarray, " d"] | None = None,
+) -> float:
+    if reachable is not None:
+        values, centroid = values * reachable, centroid * reachable
+    exact = centroid.astype(np.float64)
+    length = np.sqrt((values @ values) * (exact @ exact))
+    return float(values @ exact / length) if length else 0.0
