@@ -1,5 +1,6 @@
 """Lens against plain hooks and plain forward passes; and the network is handed back as it was."""
 
+import copy
 import threading
 import warnings
 
@@ -169,6 +170,17 @@ def test_mean_and_std_normalise_for_a_network_that_does_not(images):
     torch.testing.assert_close(nl.Lens(network, mean=mean, std=std).logits(images), network(normalised).detach())
     with pytest.raises(ValueError, match="go together"):
         nl.Lens(network, mean=mean)
+
+
+def test_a_lens_on_another_network_looks_at_it_alike(network, images):
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        other.head.bias += 1
+    for moments in ({}, {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.6, 0.7]}):
+        lens = nl.Lens(network, ("cat", "dog", "fox"), name="toy", **moments)
+        again = lens.on(other)
+        assert (again.classes, again.size, again.name) == (lens.classes, lens.size, lens.name)
+        torch.testing.assert_close(again.logits(images), lens.logits(images) + 1)
 
 
 def test_bf16_is_close_where_there_is_any_and_says_so_where_not(network, images):

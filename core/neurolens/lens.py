@@ -183,6 +183,11 @@ class Lens:
         mean, std = (moment.to(images).view(-1, 1, 1) for moment in self._moments)
         return (images - mean) / std
 
+    def on(self, network: nn.Module) -> "Lens":
+        """Return a lens on another network of this form: the same classes, size, mean, std and name."""
+        mean, std = (None, None) if self._moments is None else (moment.tolist() for moment in self._moments)
+        return Lens(network, self.classes, self.size, mean=mean, std=std, name=self.name)
+
     def _run(
         self, images: Tensor, wanted: set[str], leaf: str | None, precision: Precision, leaky: float
     ) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from neurolens.lens import Lens
 from neurolens.studies import planted
 from neurolens.studies.data import Images
 from neurolens.studies.decoy import Decoy, plant_decoy
-from neurolens.studies.study import open_study
+from neurolens.studies.study import Study, open_study
 from neurolens.studies.variants import AGREEMENT, BASE, DECOY, SHUFFLED, untrained_lens, variant_lens
 
 FRESH = max(planted.SEEDS.values()) + 1  # of pictures that no network has seen
@@ -69,10 +69,10 @@ def grade_methods(
         "shuffled labels": [variant_lens(name, progress=progress) for name in SHUFFLED],
         "random weights": [untrained_lens(BASE, s) for s in range(networks)],
     }
-    grades: list[Grade] = []
+    study, misled, grades = open_study("planted"), variant_lens(DECOY, progress=progress), list[Grade]()
     for method in tqdm(methods or METHODS, "methods", disable=not progress, leave=False):
-        maps = _maps(open_study("planted").lens(BASE), images, method)
-        grades += _on_pictures(method, images, heads, decoy, maps)
+        maps = _maps(study.lens(BASE), images, method)
+        grades += _on_pictures(method, study, misled, images, heads, decoy, maps)
         trained = energies(maps[::2], heads[::2]).diagonal().mean()
         grades += _where_nothing_was_learned(method, images[::2], heads[::2], blank, trained)
     if not methods:
@@ -84,10 +84,11 @@ def grade_methods(
     return Grades(tuple(grades), setting)
 
 
-def _on_pictures(method: str, images: Images, heads: Tensor, decoy: Decoy, maps: Maps) -> Iterator[Grade]:
+def _on_pictures(
+    method: str, study: Study, misled: Lens, images: Images, heads: Tensor, decoy: Decoy, maps: Maps
+) -> Iterator[Grade]:
     """Yield the grades of one method on networks that learned something: the head, or the decoy."""
-    study = open_study("planted")
-    near, far, misled = study.lens(BASE), study.lens("far_pair"), variant_lens(DECOY)
+    near, far = study.lens(BASE), study.lens("far_pair")
     for score, pairs in SCORES.items():
         own, chance = own_and_chance(pairs(maps, heads))
         yield Grade(method, "head, near pair", score, statistics.mean(own), chance, True, IMAGES)

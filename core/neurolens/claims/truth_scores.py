@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
+
+from neurolens.visualization.faithfulness import pixel_ranks
 
 Pairs = Float64[Tensor, "n n"]
 
@@ -39,7 +41,7 @@ def overlaps(maps: Float[Tensor, "n h w"], masks: Bool[Tensor, "n h w"], seed: i
         masks: Of the true part.
         seed: Of the ties.
     """
-    ranks, flat = _ranks(maps, seed), masks.flatten(1)
+    ranks, flat = pixel_ranks(maps, torch.Generator().manual_seed(seed)).flatten(1), masks.flatten(1)
     area = flat.sum(1)
     inside = torch.stack([(ranks < a)[:, m].sum(1) for a, m in zip(area.tolist(), flat, strict=True)], 1)
     return inside / (2 * area - inside).clamp(min=1).double()
@@ -76,11 +78,3 @@ def _positive(maps: Float[Tensor, "n h w"]) -> Float64[Tensor, "n h w"]:
 def _share(weights: Float64[Tensor, "n h w"], masks: Bool[Tensor, "n h w"]) -> Pairs:
     flat = weights.flatten(1)
     return flat @ masks.flatten(1).double().T / flat.sum(1, keepdim=True)
-
-
-def _ranks(maps: Float[Tensor, "n h w"], seed: int) -> Int64[Tensor, "n p"]:
-    """Return the place of every pixel in its map, 0 for the largest."""
-    flat = maps.flatten(1)
-    mixed = torch.rand(flat.shape, generator=torch.Generator().manual_seed(seed)).argsort(1)
-    order = mixed.gather(1, flat.gather(1, mixed).argsort(dim=1, descending=True, stable=True))
-    return order.argsort(1)

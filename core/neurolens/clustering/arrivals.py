@@ -11,10 +11,17 @@ from neurolens.clustering.updating import widen_head
 from neurolens.lens import Lens
 from neurolens.studies.data import Images
 
+
+def _blurred(pixels: UInt8[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
+    from torchvision.transforms.functional import gaussian_blur  # takes a second, and the ledger reads past it
+
+    return gaussian_blur(pixels, 7, 1.0)
+
+
 SHIFTS: Mapping[str, Callable[[UInt8[Tensor, "n c h w"]], UInt8[Tensor, "n c h w"]]] = {
     "rotated": lambda pixels: pixels.rot90(1, (2, 3)),
     "recoloured": lambda pixels: 255 - pixels,
-    "blurred": lambda pixels: _blurred(pixels),
+    "blurred": _blurred,
 }
 
 
@@ -87,9 +94,3 @@ def shifted(images: Images, name: str) -> Images:
 def joined(a: Images, b: Images) -> Images:
     """Return the images of both, which have the same classes."""
     return replace(a, pixels=torch.cat([a.pixels, b.pixels]), labels=torch.cat([a.labels, b.labels]))
-
-
-def _blurred(pixels: UInt8[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
-    from torchvision.transforms.functional import gaussian_blur  # takes a second, and the ledger reads past it
-
-    return gaussian_blur(pixels, 7, 1.0)

@@ -10,6 +10,7 @@ import torch
 
 from neurolens.cache import cache_folder
 from neurolens.lens import Lens
+from neurolens.studies import planted
 from neurolens.studies.cards import Card, load_network, own_networks
 from neurolens.studies.data import Images
 from neurolens.studies.decoy import plant_decoy
@@ -34,8 +35,7 @@ def variant_images(name: str) -> tuple[Images, Images]:
     Raises:
         ValueError: If there is no such variant.
     """
-    if name not in VARIANTS:
-        raise ValueError(f"`name` (={name!r}) must be one of {', '.join(VARIANTS)}")
+    _check(name)
     study = open_study("planted")
     images, test = study.images(BASE, "train"), study.images(BASE)
     if name == DECOY:
@@ -64,14 +64,14 @@ def variant_lens(name: str, *, progress: bool = False) -> Lens:
     Raises:
         ValueError: If there is no such variant, or its files are damaged.
     """
-    images, test = variant_images(name)
-    card = find_card("planted", name)
-    if card:
+    _check(name)
+    if card := find_card("planted", name):
         network = load_network(card)
     else:
+        images, test = variant_images(name)
         checkpoint = cache_folder() / "variants" / f"{name}-{images.fingerprint}.checkpoint"
         network = train(variant_recipe(name), images, test, checkpoint, progress=progress)
-    return Lens(network, images.classes, images.size, name=f"planted/{name}")
+    return Lens(network, planted.NEAR_PAIR, (planted.SIZE, planted.SIZE), name=f"planted/{name}")
 
 
 def untrained_lens(network: str = BASE, seed: int = 0) -> Lens:
@@ -109,3 +109,8 @@ def train_variant(
     recipe = replace(variant_recipe(name), **changes)  # type: ignore[arg-type]
     folder = (out or own_networks()) / "planted"
     return train_and_store(name, "planted", recipe, images, test, folder, device=device, progress=progress)
+
+
+def _check(name: str) -> None:
+    if name not in VARIANTS:
+        raise ValueError(f"`name` (={name!r}) must be one of {', '.join(VARIANTS)}")

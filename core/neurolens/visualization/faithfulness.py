@@ -161,7 +161,7 @@ def faithfulness(
     empty = _filled(images, filling)
     areas: dict[str, dict[str, Tensor]] = {way: {} for way in WAYS}
     for name, ranked in orders.items():
-        ranks = [_ranks(one, generator) for one in ranked]
+        ranks = [pixel_ranks(one, generator) for one in ranked]
         for way, start, end in (("deletion", images, empty), ("insertion", empty, images)):
             found = [_area(lens, objective, start, end, one, steps) for one in ranks]
             areas[way][name] = torch.stack(found, 1)
@@ -179,7 +179,7 @@ def _area(
     return torch.trapezoid(curve, torch.tensor(taken) / pixels, dim=0)
 
 
-def _ranks(maps: Float[Tensor, "n h w"], generator: torch.Generator) -> Int64[Tensor, "n h w"]:
+def pixel_ranks(maps: Float[Tensor, "n h w"], generator: torch.Generator) -> Int64[Tensor, "n h w"]:
     """Return each pixel's place, 0 for the largest value; equal values stand in random order."""
     flat = maps.flatten(1)
     mixed = torch.rand(flat.shape, generator=generator).argsort(1)

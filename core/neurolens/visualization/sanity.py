@@ -105,7 +105,7 @@ def check_sanity(
         network = copy.deepcopy(lens.network)
         for depth, block in enumerate(_blocks(network).values()):
             _shuffle(block, generator)
-            maps = explain(_on(network, lens), images, objective)
+            maps = explain(lens.on(network), images, objective)
             found[depth, :, draw] = torch.tensor([_rank_correlation(*pair) for pair in zip(true, maps, strict=True)])
     return Sanity(str(objective), names, found)
 
@@ -128,14 +128,6 @@ def _shuffle(block: nn.Module, generator: torch.Generator) -> None:
         for weights in block.parameters():
             order = torch.randperm(weights.numel(), generator=generator).to(weights.device)
             weights.copy_(weights.flatten()[order].view_as(weights))
-
-
-def _on(network: nn.Module, lens: Lens) -> Lens:
-    """Return a lens on another network that is looked at as this one is, its normalisation included."""
-    colours = next(p for p in network.parameters() if p.ndim == 4).shape[1]
-    black, white = (lens.normalised(torch.full((1, colours, 1, 1), value)).flatten() for value in (0.0, 1.0))
-    std = 1 / (white - black)
-    return Lens(network, lens.classes, lens.size, mean=(-black * std).tolist(), std=std.tolist(), name=lens.name)
 
 
 def _rank_correlation(a: Float[Tensor, "h w"], b: Float[Tensor, "h w"]) -> float:
