@@ -1,6 +1,7 @@
 """Lens against plain hooks and plain forward passes; and the network is handed back as it was."""
 
 import copy
+import functools
 import threading
 import warnings
 
@@ -233,7 +234,52 @@ def test_a_layer_that_is_overwritten_in_place_is_what_it_was_when_it_was_made(ma
     layers = [name for name, shape in lens.layers.items() if len(shape) == 3]
     together = lens.outputs(x, [*layers, "output"])
     for layer in layers:
-        assert torch.equal(lens.outputs(x, [layer])[layer], together[layer]), layer
+        alone = lens.outputs(x, [layer])[layer]
+        torch.testing.assert_close(alone, together[layer], rtol=1e-4, atol=1e-5)
+
+
+class Convolutions(nn.Module):
+    """One is followed by its batch norm, one by a batch norm and something else, one is used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU())
+        self.alone = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1, bias=False))
+        self.norm = nn.BatchNorm2d(16)
+        self.twice = nn.Conv2d(16, 16, 3, padding=1)
+        self.last = nn.BatchNorm2d(16)
+        self.head = nn.Linear(16, 3)
+        generator = torch.Generator().manual_seed(0)
+        for norm in (self.stem[1], self.norm, self.last):
+            for values in (norm.running_mean, norm.running_var, norm.weight, norm.bias):
+                values.data.copy_(torch.rand(16, generator=generator) + 0.5)
+
+    def forward(self, x, also=False):
+        made = self.alone(self.stem(x))
+        x = self.norm(made) + (made if also else 0)
+        return self.head(self.last(self.twice(self.twice(x).relu())).mean((2, 3)))
+
+
+def test_batch_norm_is_folded_and_no_layer_is_other_for_it(images):
+    network = Convolutions().eval()
+    lens = nl.Lens(network)
+    twin = lens._twin("fp32", folded=True)._network
+    assert [name for name, module in twin.named_modules() if type(module) is nn.Identity] == ["stem.1", "norm"]
+    oracle = recorded(network, images)
+    for layer in lens.layers:
+        torch.testing.assert_close(lens.outputs(images, [layer])[layer], oracle[layer], rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        network.stem[1].running_mean += 1
+        network.alone[0].weight *= 2
+    torch.testing.assert_close(lens.logits(images), network(images).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_is_not_folded_where_something_else_reads_the_convolution(images):
+    network = Convolutions().eval()
+    network.forward = functools.partial(Convolutions.forward, network, also=True)
+    lens = nl.Lens(network)
+    assert not [module for module in lens._twin("fp32", folded=True)._network.modules() if type(module) is nn.Identity]
+    torch.testing.assert_close(lens.logits(images), network(images).detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_grad_cam_at_a_layer_that_is_overwritten():

@@ -1,5 +1,6 @@
 """Look into a trained classifier without touching it."""
 
+import contextlib
 import hashlib
 import threading
 import warnings
@@ -10,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from neurolens.twin import FarEnough, Recorder, Request, make_twin
+from neurolens.twin import FarEnough, Recorder, Request, Twin, state_of
 from neurolens.units import Objective, parse
 
 Precision = Literal["fp32", "bf16"]
@@ -20,9 +21,10 @@ OUTPUT = "output"  # the logits' key among a network's outputs
 class Lens:
     """Names a classifier's layers, and runs it forward only as far as a unit needs.
 
-    All work is done by a *twin*: a copy of the modules in eval mode and frozen, which shares the network's
-    weights (no memory, and never out of date). The network itself gets no hooks, keeps its gradients and its
-    training flag, and may be trained or shown elsewhere meanwhile.
+    All work is done by a *twin*: a copy of the modules in eval mode and frozen, with batch norm folded into the
+    convolutions before it and made again where the weights have changed (other than through `.data`, which torch
+    hides). The network itself gets no hooks, keeps its gradients and its training flag, and may be trained or shown
+    elsewhere meanwhile.
 
     Args:
         network: Any classifier from images (n c h w) to logits (n k).
@@ -56,11 +58,8 @@ class Lens:
         self.name = name
         self.size = size
         self._moments = None if mean is None else (torch.tensor(mean), torch.tensor(std))
-        self._request = threading.local()
-        self._twins: dict[str, tuple[list, nn.Module]] = {}
+        self._twins: dict[tuple[Precision, bool], tuple[list[tuple[int, int]], Twin]] = {}
         self._lock = threading.Lock()
-        self._calls: dict[str, int] = {}
-        self._overwritten: set[str] = set()
         self.layers = self._probe()
         logits = self.layers.pop(OUTPUT)
         if len(logits) != 1 or (classes and len(classes) != logits[0]):
@@ -110,6 +109,7 @@ class Lens:
         layers: Iterable[str],
         *,
         leaf: str | None = None,
+        values: Float[Tensor, "m ..."] | None = None,
         precision: Precision = "fp32",
         leaky: float = 0.0,
     ) -> dict[str, Float[Tensor, "n ..."]]:
@@ -121,6 +121,7 @@ class Lens:
             images: RGB in [0, 1].
             layers: Names from `self.layers`; `"output"` for the logits.
             leaf: A layer to differentiate by: its output is cut from what made it and asks for gradients.
+            values: Any number of outputs to put in place of the leaf's own; what bypasses it is the images'.
             precision: `"bf16"` runs on weights stored in bf16 where the device computes in it, about 0.4% off.
             leaky: Share of the gradient, in [0, 1], that passes back through an `nn.ReLU` whose input is not
                 positive, so that a dead unit can be woken. The outputs stay what they are, bit for bit.
@@ -140,7 +141,12 @@ class Lens:
                 f"`images` (={tuple(images.shape)}, {images.dtype}) must be RGB in [0, 1] of shape (n, c, h, w), "
                 "float; `Images.rgb()` gives that"
             )
-        return self._run(images.to(self.device), wanted, leaf, self.usable(precision), self.usable_leak(leaky))
+        left = {name: self._calls[name] for name in wanted - {OUTPUT}}
+        request = Request(left, leaf, values, self._overwritten, OUTPUT not in wanted, self.usable_leak(leaky))
+        twin = self._twin(self.usable(precision), folded=not wanted & self._unfolded)
+        with contextlib.suppress(FarEnough):
+            request.found[OUTPUT] = twin(self.normalised(images.to(self.device)), request, left)
+        return {name: out if name == leaf else out.float() for name, out in request.found.items()}
 
     def usable(self, precision: Precision) -> Precision:
         """Return `precision`, or fp32 with a warning where the device has no bf16.
@@ -188,51 +194,38 @@ class Lens:
         mean, std = (None, None) if self._moments is None else (moment.tolist() for moment in self._moments)
         return Lens(network, self.classes, self.size, mean=mean, std=std, name=self.name)
 
-    def _run(
-        self, images: Tensor, wanted: set[str], leaf: str | None, precision: Precision, leaky: float
-    ) -> dict[str, Tensor]:
-        twin = self._twin(precision)
-        images = self.normalised(images)
-        left = {name: self._calls[name] for name in wanted - {OUTPUT}}
-        request = Request(left, leaf, self._overwritten, may_stop=OUTPUT not in wanted, leaky=leaky)
-        self._request.current = request
-        try:
-            logits = twin(images.to(next(twin.parameters()).dtype))
-            if OUTPUT in wanted:
-                request.found[OUTPUT] = logits
-        except FarEnough:
-            pass
-        finally:
-            self._request.current = None
-        return {name: out if name == leaf else out.float() for name, out in request.found.items()}
-
-    def _twin(self, precision: Precision) -> nn.Module:
-        """Return the frozen copy, made again where the network's tensors have been replaced (or, bf16, changed)."""
-        tensors = [*self.network.parameters(), *self.network.buffers()]
-        state = [(t.data_ptr(), t.device, t._version if precision == "bf16" else 0) for t in tensors]
+    def _twin(self, precision: Precision, *, folded: bool) -> Twin:
+        """Return the frozen copy, made again where the network's tensors have been replaced or changed."""
+        key, state = (precision, folded), state_of(self.network)
         with self._lock:
-            if precision not in self._twins or self._twins[precision][0] != state:
-                self._twins[precision] = (state, make_twin(self.network, self._request, bf16=precision == "bf16"))
-            return self._twins[precision][1]
+            if key not in self._twins or self._twins[key][0] != state:
+                folds = self._folds if folded else None
+                self._twins[key] = state, Twin(self.network, folds, bf16=precision == "bf16")
+            return self._twins[key][1]
 
     def _probe(self) -> dict[str, tuple[int, ...]]:
-        """Run one empty image and note the shape of every layer, in order, and how often each is called."""
+        """Run one image and note every layer's shape, how often it is called, and what can be folded into it."""
         try:
             colours = next(p for p in self.network.parameters() if p.ndim == 4).shape[1]
         except StopIteration:
             raise ValueError(f"`network` (={type(self.network).__name__}) has no convolution to look into") from None
-        recorder = Recorder()
-        twin = self._twin("fp32")
-        self._request.current = recorder
+        noise = torch.rand(1, colours, *self.size, generator=torch.Generator().manual_seed(0)).to(self.device)
         try:
-            with torch.no_grad():
-                logits = twin(torch.zeros(1, colours, *self.size, device=self.device))
+            plain = self._record(noise, None)
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"`size` (={self.size}) does not suit {self.name}: {error}") from error
-        finally:
-            self._request.current = None
-        self._calls, self._overwritten = recorder.calls, recorder.overwritten()
-        return {**recorder.shapes, OUTPUT: tuple(logits.shape[1:])}
+        self._calls, self._overwritten = plain.calls, plain.overwritten()
+        self._folds = plain.folds(self.network)
+        self._unfolded = plain.same(self._folds)
+        if not self._record(noise, self._folds).agrees(plain, but_for=self._unfolded):
+            self._folds, self._unfolded = {}, set()  # something else reads a convolution, too
+        return dict(plain.shapes)
+
+    def _record(self, images: Tensor, folds: dict[str, str] | None) -> Recorder:
+        recorder = Recorder()
+        with torch.no_grad():
+            recorder.receive(OUTPUT, (), Twin(self.network, folds)(images, recorder))
+        return recorder
 
 
 def best_device() -> str:

@@ -2,51 +2,102 @@
 
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-def make_twin(network: nn.Module, requests: threading.local, *, bf16: bool = False) -> nn.Module:
-    """Return a copy in eval mode whose modules hand what they compute to `requests.current`, where there is one.
+class Twin:
+    """A copy of a network, frozen and in eval mode, that shows a watcher what its layers compute.
 
-    In fp32 it shares the network's weights. Its ReLUs never work in place, and leak gradients where asked to.
+    It shares the network's weights but for those that are folded or turned into bf16. Its ReLUs never work in place,
+    and leak gradients where asked to. Any number of threads may use it at once.
+
+    Args:
+        network: Any network.
+        folds: Convolutions and, for each, the batch norm to fold into it. Then, or where the mapping is empty, weights
+            lie in channels last: a tenth to a fifth faster, 3e-7 off.
+        bf16: Hold weights in bf16.
 
     Raises:
         ValueError: If the network cannot be copied.
     """
-    shared: dict[int, object] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters()}
-    shared.update({id(b): b.detach() for b in network.buffers()})
-    try:
-        twin = copy.deepcopy(network, shared).eval()
-    except RuntimeError as error:
-        raise ValueError(
-            f"`network` (={type(network).__name__}) holds tensors that are part of a graph ({error}); detach them first"
-        ) from error
-    if bf16:
-        twin = twin.to(torch.bfloat16)
 
-    def hook(name: str) -> Callable[[nn.Module, object, Tensor], Tensor]:
-        def hand_over(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-            request = getattr(requests, "current", None)  # each thread has its own
-            return output if request is None else request.receive(name, output)
+    def __init__(self, network: nn.Module, folds: Mapping[str, str] | None = None, *, bf16: bool = False):
+        shared: dict[int, object] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters()}
+        shared.update({id(b): b.detach() for b in network.buffers()})
+        try:
+            self._network = copy.deepcopy(network, shared).eval()
+        except RuntimeError as error:
+            raise ValueError(
+                f"`network` (={type(network).__name__}) holds tensors that are part of a graph ({error}); "
+                "detach them first"
+            ) from error
+        modules: dict[str, Any] = dict(self._network.named_modules())
+        for conv, norm in (folds or {}).items():
+            self._replace(conv, fuse_conv_bn_eval(modules[conv], modules[norm]).requires_grad_(False))
+            self._replace(norm, nn.Identity())
+        if bf16:
+            self._network.to(torch.bfloat16)
+        if folds is not None and all(m.out_channels % 16 == 0 for m in modules.values() if isinstance(m, nn.Conv2d)):
+            self._network.to(memory_format=torch.channels_last)  # narrower ones crash in bf16 with torch 2.14's oneDNN
+        for module in self._network.modules():
+            if type(module) is nn.ReLU:
+                module.forward = self._relu  # type: ignore[method-assign,assignment]
+        self._dtype = torch.bfloat16 if bf16 else None
+        self._here = threading.local()
+        self._heard: set[str] = set()
+        self._lock = threading.Lock()
 
-        return hand_over
+    def __call__(self, images: Tensor, watcher: "Request | Recorder", layers: Iterable[str] | None = None) -> Tensor:
+        """Return the logits; meanwhile the watcher receives what these layers compute (all, where none are given)."""
+        self._listen({name for name, _ in self._network.named_modules() if name} if layers is None else {*layers})
+        self._here.watcher = watcher
+        try:
+            logits: Tensor = self._network(images.to(self._dtype) if self._dtype else images)
+            return logits
+        finally:
+            self._here.watcher = None
 
-    def relu(x: Tensor) -> Tensor:
-        leaky = getattr(getattr(requests, "current", None), "leaky", 0)
+    def _listen(self, layers: set[str]) -> None:
+        if not layers <= self._heard:
+            with self._lock:
+                for name in layers - self._heard:
+                    self._network.get_submodule(name).register_forward_hook(partial(self._hand_over, name))
+                    self._heard.add(name)
+
+    def _hand_over(self, name: str, _module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        watcher = getattr(self._here, "watcher", None)
+        return output if watcher is None else watcher.receive(name, inputs, output)
+
+    def _relu(self, x: Tensor) -> Tensor:
+        leaky = getattr(getattr(self._here, "watcher", None), "leaky", 0)
         return LeakingBack.apply(x, leaky) if leaky else F.relu(x)
 
-    for name, module in twin.named_modules():
-        if name:
-            module.register_forward_hook(hook(name))
-        if type(module) is nn.ReLU:
-            module.forward = relu  # type: ignore[method-assign,assignment]
-    return twin
+    def _replace(self, name: str, module: nn.Module) -> None:
+        parent, _, last = name.rpartition(".")
+        setattr(self._network.get_submodule(parent), last, module)
+
+
+def state_of(network: nn.Module) -> list[tuple[int, int]]:
+    """Return where each weight and buffer lies and how often it was changed; other where anything is replaced.
+
+    It is asked for at every step of an ascent, and `parameters()` takes three times as long.
+    """
+    state = []
+    modules = [network]
+    for module in modules:
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None:
+                state.append((tensor.data_ptr(), tensor._version))
+        modules += filter(None, module._modules.values())
+    return state
 
 
 class LeakingBack(torch.autograd.Function):
@@ -70,21 +121,22 @@ class FarEnough(Exception):  # noqa: N818 - it ends a forward pass, it is no err
 
 @dataclass
 class Request:
-    """One forward pass's wishes: how many more calls each wanted layer is due."""
+    """One forward pass's wishes: how many more calls each wanted layer is due, and what stands in for the leaf."""
 
     left: dict[str, int]
     leaf: str | None
+    values: Tensor | None
     overwritten: set[str]
     may_stop: bool
     leaky: float
     found: dict[str, Tensor] = field(default_factory=dict)
 
-    def receive(self, name: str, output: Tensor) -> Tensor:
+    def receive(self, name: str, _inputs: tuple, output: Tensor) -> Tensor:
         if name not in self.left:
             return output
         self.left[name] -= 1
         if name == self.leaf and not self.left[name]:
-            output = output.detach().requires_grad_()
+            output = output.detach().requires_grad_() if self.values is None else self.values
         self.found[name] = output
         if self.may_stop and not any(self.left.values()):
             raise FarEnough
@@ -97,15 +149,43 @@ class Recorder:
 
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    inputs: dict[str, object] = field(default_factory=dict)
     outputs: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
 
-    def receive(self, name: str, output: Tensor) -> Tensor:
+    def receive(self, name: str, inputs: tuple, output: Tensor) -> Tensor:
         if isinstance(output, Tensor) and output.ndim in (2, 4):
             self.shapes[name] = tuple(output.shape[1:])
             self.calls[name] = self.calls.get(name, 0) + 1
+            self.inputs[name] = inputs[0] if inputs else None
             self.outputs[name] = output, output._version
         return output
 
     def overwritten(self) -> set[str]:
         """The layers whose output a later one changes in place, as `out += identity` does."""
         return {name for name, (output, version) in self.outputs.items() if output._version != version}
+
+    def folds(self, network: nn.Module) -> dict[str, str]:
+        """The convolutions whose output goes into a batch norm, each with its batch norm."""
+        modules = dict(network.named_modules())
+        made = {id(output): name for name, (output, _) in self.outputs.items() if type(modules.get(name)) is nn.Conv2d}
+        return {
+            made[id(given)]: name
+            for name, given in self.inputs.items()
+            if isinstance(norm := modules.get(name), nn.BatchNorm2d)
+            and norm.track_running_stats
+            and id(given) in made
+            and self.calls[made[id(given)]] == self.calls[name] == 1
+        }
+
+    def agrees(self, other: "Recorder", but_for: set[str]) -> bool:
+        """Whether every layer's output is the same but for rounding."""
+        return all(
+            torch.allclose(output, other.outputs[name][0], rtol=1e-3, atol=1e-3 * output.abs().max().item())
+            for name, (output, _) in self.outputs.items()
+            if name not in but_for
+        )
+
+    def same(self, names: Iterable[str]) -> set[str]:
+        """The layers that hand on the very output of one of these."""
+        tensors = {id(self.outputs[name][0]) for name in names}
+        return {name for name, (output, _) in self.outputs.items() if id(output) in tensors}

@@ -1,6 +1,7 @@
 """Activation maximization: climb the gradient of a unit on the pixels (§2, Eq. 1)."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -52,9 +53,9 @@ class Ascent:
         jitter: How far the gradient (or the image) is moved at random at each step; not at all where none is given.
         leaky: Share of the gradient that passes back through closed ReLUs, to wake a dead unit; see `Lens.outputs`.
         seed: Of the jitter. Each step draws by the seed and its own number, so a pause changes nothing.
-        optimizer: Called as `optimizer([pixels], lr=…)`, any of torch's for dense tensors; plain SGD where none is
-            given. One that evaluates the objective anew within a step, as LBFGS does, moves all images by a common
-            search: give it one image.
+        optimizer: Called as `optimizer([pixels], lr=…)`, any of torch's for dense tensors; where none is given, plain
+            SGD: x + learning_rate·∇. One that evaluates the objective anew within a step, as LBFGS does, moves all
+            images by a common search: give it one image.
         keep_range: Clip the pixels to [0, 1] after each update, so that the image stays an image.
         precision: `"bf16"` is faster where the device has it, and 0.4% off.
 
@@ -107,10 +108,7 @@ class Ascent:
         self.leaky = lens.usable_leak(leaky)
         self.seed = seed
         self._pixels = start.detach().to(lens.device, torch.float32).clone().requires_grad_()
-        make = optimizer or torch.optim.SGD
-        self._optimizer = make([self._pixels], lr=learning_rate)
-        closure = inspect.signature(self._optimizer.step).parameters["closure"]
-        self._closure = [self._loss] if closure.default is inspect.Parameter.empty else []
+        self._optimizer = optimizer([self._pixels], lr=learning_rate) if optimizer else None
         self._layers = set().union(*(one.layers for one in self.objectives))
         self._scores: list[Tensor] = []
         self._penalties: list[Tensor] = []
@@ -197,15 +195,16 @@ class Ascent:
         scores, penalties, gradient, outputs = self._evaluate()
         self._pixels.grad = -gradient  # torch's optimizers minimise
         totals = scores - penalties
-        if not (torch.isfinite(totals).all() and torch.isfinite(gradient).all()):
+        if not math.isfinite(totals.sum() + gradient.sum()):
             raise FloatingPointError(
                 f"the objective or its gradient is no longer a number at step {self.index + 1} with "
                 f"`learning_rate` (={self.learning_rate:g}); lower it. `best_images` holds the best so far"
             )
         better = totals > self._best_totals
-        self._best_totals = torch.where(better, totals, self._best_totals)
-        self.best_scores = torch.where(better, scores, self.best_scores)
-        self.best_images = torch.where(better[:, None, None, None], self._pixels.detach(), self.best_images)
+        if better.any():
+            self._best_totals = torch.where(better, totals, self._best_totals)
+            self.best_scores = torch.where(better, scores, self.best_scores)
+            self.best_images = torch.where(better[:, None, None, None], self._pixels.detach(), self.best_images)
         self._scores.append(scores)
         self._penalties.append(penalties)
         logits = outputs.get(OUTPUT)
@@ -213,22 +212,24 @@ class Ascent:
 
     def _evaluate(self) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, "n c h w"], dict[str, Tensor]]:
         """Return the current images' scores and penalties, the gradient to climb, and the outputs they are read off."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + len(self._scores))
         with torch.enable_grad():
             seen = self._pixels
             if self.jitter is not None and self.jitter.of == "image":
-                seen = self.jitter(self._pixels, generator)
+                seen = self.jitter(self._pixels, self._generator())
             outputs = self._outputs(seen)
             scores = self._score(outputs)
             penalties = sum((prior(self._pixels) for prior in self.priors), start=torch.zeros_like(scores))
             (gradient,) = torch.autograd.grad((scores - penalties).sum(), self._pixels)
         with torch.no_grad():
             if self.jitter is not None and self.jitter.of == "gradient":
-                gradient = self.jitter(gradient, generator)
+                gradient = self.jitter(gradient, self._generator())
             if seen is not self._pixels:  # a step's scores are those of the image itself
                 outputs = self._outputs(self._pixels)
                 scores = self._score(outputs)
         return scores.detach(), penalties.detach(), gradient, outputs
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed * 1_000_003 + len(self._scores))
 
     def _loss(self) -> Float[Tensor, ""]:
         """Return what an optimizer that searches within a step makes smaller, its gradient left on the pixels."""
@@ -243,17 +244,26 @@ class Ascent:
         classes = self.lens.classes
         if len(self.objectives) == 1:
             return self.objectives[0].score(outputs, classes)
-        rows = (
-            one.score({name: output[i : i + 1] for name, output in outputs.items()}, classes)
-            for i, one in enumerate(self.objectives)
+        rows = {name: output.split(1) for name, output in outputs.items()}  # its backward is one concatenation
+        return torch.cat(
+            [one.score({name: rows[name][i] for name in rows}, classes) for i, one in enumerate(self.objectives)]
         )
-        return torch.cat(list(rows))
 
     def _climb(self) -> None:
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate
-        self._optimizer.step(*self._closure)  # type: ignore[arg-type]  # its stub takes floats only
-        self._pixels.grad = None
-        if self.keep_range:
-            with torch.no_grad():
+        with torch.no_grad():
+            if self._optimizer is not None:
+                self._search(self._optimizer)
+            elif self._pixels.grad is not None:
+                self._pixels.sub_(self._pixels.grad, alpha=self.learning_rate)
+            self._pixels.grad = None
+            if self.keep_range:
                 self._pixels.clamp_(0, 1)
+
+    def _search(self, optimizer: torch.optim.Optimizer) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        closure = inspect.signature(optimizer.step).parameters["closure"]
+        if closure.default is inspect.Parameter.empty:  # it evaluates the objective itself
+            optimizer.step(self._loss)  # type: ignore[arg-type]  # its stub takes floats only
+        else:
+            optimizer.step()

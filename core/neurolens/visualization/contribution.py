@@ -1,8 +1,7 @@
 """How much each filter contributes to a prediction: exactly, by ablation, by gradients, by Shapley values (§3.2)."""
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -10,8 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from neurolens.lens import OUTPUT, Lens
-from neurolens.twin import Recorder, make_twin
+from neurolens.lens import Lens
 from neurolens.units import Objective
 from neurolens.visualization.attribution import activation_and_gradient
 
@@ -151,18 +149,13 @@ def masked_scores(
     return torch.stack(rows).cpu()
 
 
+@dataclass(frozen=True)
 class _Rest:
-    """What follows a layer, for one image and any number of outputs in place of the layer's own.
+    """What follows a layer, for one image and any number of outputs in place of the layer's own."""
 
-    What bypasses the layer is the image's. It runs on a twin of its own, so that neither the network nor the lens is
-    touched.
-    """
-
-    def __init__(self, lens: Lens, objective: Objective, layer: str):
-        self.lens, self.objective, self.layer = lens, objective, layer
-        self._requests = threading.local()
-        self._twin = make_twin(lens.network, self._requests)
-        self._calls = 0
+    lens: Lens
+    objective: Objective
+    layer: str
 
     def scores(self, image: Float[Tensor, "1 c h w"], values: Float[Tensor, "m d p"]) -> Float[Tensor, " m"]:
         """Return the objective with each of these outputs."""
@@ -177,38 +170,8 @@ class _Rest:
         return torch.cat([self.scores(image, part) for part in parts])
 
     def _score(self, image: Tensor, values: Tensor) -> Tensor:
-        image = self.lens.normalised(image.to(self.lens.device))
-        if not self._calls:
-            recorder = Recorder()
-            self._run(image, recorder)
-            self._calls = recorder.calls[self.layer]
-        splice = _Splice(self.layer, self.objective.layers, values, self._calls)
-        splice.found[OUTPUT] = self._run(image, splice)
-        return self.objective.score(splice.found, self.lens.classes)
-
-    def _run(self, image: Tensor, request: "Recorder | _Splice") -> Tensor:
-        self._requests.current = request
-        logits: Tensor = self._twin(image)
-        return logits
-
-
-@dataclass
-class _Splice:
-    """A forward pass in which the last output of a layer is another one."""
-
-    layer: str
-    wanted: set[str]
-    values: Tensor
-    left: int
-    found: dict[str, Tensor] = field(default_factory=dict)
-
-    def receive(self, name: str, output: Tensor) -> Tensor:
-        if name == self.layer:
-            self.left -= 1
-            output = output if self.left else self.values.clone()  # the network may go on in place
-        if name in self.wanted:
-            self.found[name] = output.clone()
-        return output
+        outputs = self.lens.outputs(image, self.objective.layers, leaf=self.layer, values=values)
+        return self.objective.score(outputs, self.lens.classes)
 
 
 def _filters(rest: _Rest, images: Tensor, kind: Kind) -> tuple[Float[Tensor, "n d p"], Float[Tensor, "n d p"]]:
