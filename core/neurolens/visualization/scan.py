@@ -54,9 +54,9 @@ class UnitScan:
     def __len__(self) -> int:
         return len(self.moments.mean)
 
-    def after(self, maps: Float[Tensor, "n d p"], labels: Float64[Tensor, "n k"], first: int) -> "UnitScan":
+    def after(self, maps: Float[Tensor, "n d h w"], labels: Float64[Tensor, "n k"], first: int) -> "UnitScan":
         """Return the scan after images first, first + 1, …: their feature maps and one-hot labels."""
-        values = maps.mean(2)
+        values = maps.mean((2, 3))
         if not torch.isfinite(values).all():
             raise FloatingPointError(f"a unit is no number in one of the images {first} … {first + len(maps) - 1}")
         return UnitScan(
@@ -262,8 +262,7 @@ def _after(found: Scan, lens: Lens, batch: Images, first: int) -> Scan:
     units = {}
     for name, part in found.units.items():
         maps = outputs[name.removesuffix(NEURONS)].cpu()
-        maps = maps.flatten(1)[:, :, None] if name.endswith(NEURONS) else maps.flatten(2)
-        units[name] = part.after(maps, labels, first)
+        units[name] = part.after(maps.flatten(1)[:, :, None, None] if name.endswith(NEURONS) else maps, labels, first)
     stretches = _joined(*found.stretches, (first, first + len(batch)))
     return replace(found, units=units, class_counts=found.class_counts + labels.sum(0), stretches=stretches)
 

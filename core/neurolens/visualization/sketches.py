@@ -40,7 +40,7 @@ class Extremes:
         values, nobody = torch.full((k, units), -sign * torch.inf), torch.full((k, units), NOBODY)
         return cls(values, nobody, nobody.clone(), sign)
 
-    def after(self, maps: Float[Tensor, "n d p"], values: Float[Tensor, "n d"], first: int) -> "Extremes":
+    def after(self, maps: Float[Tensor, "n d h w"], values: Float[Tensor, "n d"], first: int) -> "Extremes":
         """Return the sketch after images first, first + 1, …: their feature maps, and the units' values in them."""
         above = self.sign * (values - self.values[-1])
         hits = (above > 0 if first > self.images.max() else above >= 0).nonzero()  # few come near the last rank
@@ -52,7 +52,9 @@ class Extremes:
         offered.values[rank, units], offered.images[rank, units] = values[rows, units], first + rows
         found = self + offered
         ranks, units = ((found.images >= first) & (found.images < first + len(values))).nonzero(as_tuple=True)
-        found.positions[ranks, units] = (self.sign * maps[found.images[ranks, units] - first, units]).argmax(1)
+        found.positions[ranks, units] = (
+            (self.sign * maps[found.images[ranks, units] - first, units]).flatten(1).argmax(1)
+        )
         return found
 
     def __add__(self, other: "Extremes") -> "Extremes":
