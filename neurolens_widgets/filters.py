@@ -89,7 +89,8 @@ class Filters:
         sums = np.zeros(len(self.scan.units[layer]))
         for first in range(0, len(images), TOGETHER):
             some = images[first : first + TOGETHER].rgb()
-            sums += nl.contribution(self.lens, some, class_address(target), layer).cpu().numpy().sum(0)
+            added = nl.contributions(self.lens, some, class_address(target), layer, method="gradient")
+            sums += added.values.numpy().sum(0)
             if first + TOGETHER >= len(images):
                 self.added[layer, target] = sums / len(images)
             yield min(1.0, (first + TOGETHER) / len(images))

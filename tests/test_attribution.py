@@ -75,27 +75,6 @@ def test_says_when_nothing_speaks_for_the_target(images):
     assert "4 of them with no evidence for it at all" in repr(empty)
 
 
-def test_contributions_add_up_to_the_logit_at_the_last_stage(lens, network, images):
-    for k, name in enumerate(lens.classes):
-        added = nl.contribution(lens, images, f"logit:{name}").sum(1)
-        torch.testing.assert_close(added, network(images)[:, k] - network.head.bias[k], rtol=1e-4, atol=1e-4)
-
-
-def test_contributions_are_weight_times_mean(lens, network, images):
-    maps = network.layer4(network.layer3(network.layer2(network.layer1(network.stem(network.normalise(images))))))
-    oracle = maps.mean((2, 3)) * network.head.weight[1]
-    torch.testing.assert_close(nl.contribution(lens, images, "logit:dog"), oracle.detach(), rtol=1e-4, atol=1e-5)
-
-
-def test_contribution_further_down_equals_captum(lens, network, images):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from captum.attr import LayerGradientXActivation
-    oracle = LayerGradientXActivation(network, network.layer2).attribute(images, target=2).sum((2, 3))
-    found = nl.contribution(lens, images, "logit:fox", "layer2")
-    torch.testing.assert_close(found, oracle.detach(), rtol=1e-4, atol=1e-5 * oracle.abs().max().item())
-
-
 def stack(*layers, side=32):
     """A network of these layers, one after the other, with a head."""
     modules = {f"stage{i}": nn.Sequential(layer, nn.ReLU()) for i, layer in enumerate(layers)}
@@ -161,7 +140,6 @@ def test_difference_map_is_the_formula(images):
     [
         (lambda lens, x: nl.grad_cam(lens, x, "logit:dog", "head"), r"`layer` \(='head'\) must be a layer with"),
         (lambda lens, x: nl.grad_cam(lens, x, "logit:dog", "layer9"), "stages: stem, layer1"),
-        (lambda lens, x: nl.contribution(lens, x, "logit:dog", "head"), r"`layer` \(='head'\) must be a layer with"),
         (lambda lens, x: nl.receptive_fields(lens, "pool", "head"), r"`layer` \(='head'\) must be a layer with"),
         (lambda lens, x: nl.grad_cam(lens, x, "layer1.C0", "layer3"), r"does not depend on `layer` \(='layer3'\)"),
         (lambda lens, x: nl.difference_map(x, x[:2]), r"`end` \(=\(2, 3, 32, 32\)\) must have the shape"),

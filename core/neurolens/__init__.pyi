@@ -75,7 +75,6 @@ from .visualization.atlas import Atlas as Atlas
 from .visualization.atlas import build_atlas as build_atlas
 from .visualization.atlas import open_atlas as open_atlas
 from .visualization.attribution import HeatMap as HeatMap
-from .visualization.attribution import contribution as contribution
 from .visualization.attribution import difference_map as difference_map
 from .visualization.attribution import grad_cam as grad_cam
 from .visualization.attribution import receptive_fields as receptive_fields

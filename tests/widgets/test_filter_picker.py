@@ -260,7 +260,7 @@ def test_an_error_in_a_thread_is_shown(picker, monkeypatch):
     def broken(*args, **options):
         raise RuntimeError("out of paint")
 
-    monkeypatch.setattr(nl, "contribution", broken)
+    monkeypatch.setattr(nl, "contributions", broken)
     picker.sort = "contribution"
     wait_for(lambda: picker.error)
     assert "out of paint" in part(picker, "nl-errors").value

@@ -1,4 +1,4 @@
-"""Where the evidence for a unit lies: Grad-CAM, every channel's contribution, receptive fields, differences."""
+"""Where the evidence for a unit lies: Grad-CAM, receptive fields, differences."""
 
 from dataclasses import dataclass
 
@@ -69,33 +69,6 @@ def grad_cam(
     values = (weights * activation).sum(1).float()
     all_negative = (values <= 0).all(2).all(1)
     return HeatMap(values.relu() if relu else values, str(lens[target]), layer, all_negative)
-
-
-def contribution(
-    lens: Lens,
-    images: Float[Tensor, "n c h w"],
-    target: str | Objective,
-    layer: str | None = None,
-    *,
-    precision: Precision = "fp32",
-) -> Float[Tensor, "n d"]:
-    """Return sum_hw A_c · ∂target/∂A_c of every channel c, A the layer's output: what each adds to the target.
-
-    Where a linear head follows a pooling of the last stage, the contributions add up to logit - bias exactly. Further
-    down they are gradient times activation, a first-order account.
-
-    Args:
-        lens: The network.
-        images: RGB in [0, 1].
-        target: What is contributed to; must lie behind `layer`.
-        layer: A layer with positions; the last stage where none is given.
-        precision: See `Lens.outputs`.
-
-    Raises:
-        ValueError: If the layer has no positions, or the target does not depend on it.
-    """
-    activation, gradient = activation_and_gradient(lens, images, lens[target], layer or lens.stages[-1], precision)
-    return (activation * gradient).sum((2, 3)).float()
 
 
 def receptive_fields(lens: Lens, *layers: str) -> dict[str, Int64[Tensor, "h w 4"]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Literal, get_args
 
 import numpy as np
@@ -93,13 +94,12 @@ def contributions(
         raise ValueError(f"`steps` and `samples` (={steps} and {samples}) must be 1 or more")
     rest = _Rest(lens, lens[target], layer or lens.stages[-1])
     activation, gradient = _filters(rest, images, kind)
-    n = len(activation)
     baseline = activation.mean(0) if method == "mean" else torch.zeros_like(activation[0])
-    ends = [rest.scores(images[i : i + 1], torch.stack([activation[i], baseline])) for i in range(n)]
-    change = torch.stack([own - floor for own, floor in ends])
+    own, floor = rest.scores(images, activation), rest.scores(images, baseline.expand_as(activation))
+    change = own - floor
     if method in ("exact", "gradient"):
         values = (activation * gradient).sum(2)
-        size = torch.stack([own for own, _ in ends]).abs().clamp(min=1)
+        size = own.abs().clamp(min=1)
         if method == "exact" and ((values.sum(1) - change).abs() > EXACT * size).any():
             raise ValueError(
                 f"`method` (='exact') needs a rest of the network that is linear, and {lens[target]} is not linear in "
@@ -112,7 +112,7 @@ def contributions(
             "shapley": lambda x, a: _shapley(rest, x, a, samples, generator),
         }
         found = per_image.get(method, lambda x, a: _ablation(rest, x, a, baseline))
-        values = torch.stack([found(images[i : i + 1], activation[i]) for i in range(n)])
+        values = torch.stack([found(images[i : i + 1], one) for i, one in enumerate(activation)])
     return Contributions(values.cpu(), change.cpu(), str(lens[target]), rest.layer, kind, method)
 
 
@@ -151,16 +151,17 @@ def masked_scores(
 
 @dataclass(frozen=True)
 class _Rest:
-    """What follows a layer, for one image and any number of outputs in place of the layer's own."""
+    """What follows a layer, with other outputs in place of its own."""
 
     lens: Lens
     objective: Objective
     layer: str
 
-    def scores(self, image: Float[Tensor, "1 c h w"], values: Float[Tensor, "m d p"]) -> Float[Tensor, " m"]:
-        """Return the objective with each of these outputs."""
-        outputs = values.reshape(-1, *self.lens.layers[self.layer])
-        return torch.cat([self._score(image, part) for part in outputs.split(CHUNK)])
+    def scores(self, images: Float[Tensor, "n c h w"], values: Float[Tensor, "m d p"]) -> Float[Tensor, " m"]:
+        """Return the objective of one image with each of these outputs, or of each image with its own."""
+        outputs = values.reshape(-1, *self.lens.layers[self.layer]).split(CHUNK)
+        seen = images.split(CHUNK) if len(images) > 1 else repeat(images)
+        return torch.cat([self._score(some, part) for some, part in zip(seen, outputs, strict=False)])
 
     def masked(
         self, image: Float[Tensor, "1 c h w"], activation: Float[Tensor, "d p"], kept: Bool[Tensor, "m d"]
