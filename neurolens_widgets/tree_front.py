@@ -14,6 +14,7 @@ from neurolens_widgets.tree_images import COLUMNS, SIDE, Thumbnails
 from neurolens_widgets.tree_opening import Item
 
 STATIC = Path(__file__).parent / "static"
+MODULE = "tree_drawing.js", "tree_camera.js", "tree.js"  # one to the browser, which has nowhere to import from
 
 
 class TreeFront(anywidget.AnyWidget):
@@ -29,7 +30,7 @@ class TreeFront(anywidget.AnyWidget):
         file: Name of saved files, without an ending.
     """
 
-    _esm = STATIC / "tree.js"
+    _esm = "".join((STATIC / name).read_text("utf-8") for name in MODULE)
     _css = STATIC / "tree.css"
     nodes: Any = traitlets.List().tag(sync=True)
     atlas = traitlets.Bytes().tag(sync=True)

@@ -1,7 +1,9 @@
-"""What stands around the tree of `TreeExplorer`: its settings, images to trace, the node looked at."""
+"""What stands around the tree of `TreeExplorer`: its settings, whether to believe it, images to trace."""
 
 import io
 import json
+from collections.abc import Callable
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -9,20 +11,25 @@ import ipywidgets as widgets
 import numpy as np
 from PIL import Image
 
-from neurolens_widgets.canvas import Pixels, Tiles, enlargement, paint, rgba
+from neurolens_widgets.canvas import Tiles, paint
 from neurolens_widgets.parts import Choices, box, button, field
-from neurolens_widgets.readouts import HistogramChart, error_box, style_sheet, text
+from neurolens_widgets.readouts import error_box, style_sheet, text
 from neurolens_widgets.tree_front import TreeFront, describe, describe_path
+from neurolens_widgets.tree_growing import PLACE
+from neurolens_widgets.tree_node_view import NodeView
+from neurolens_widgets.tree_trust import FEWEST, SOON, grow_again, trust_branches
+from neurolens_widgets.verdicts import Verdict, Verdicts
 
 if TYPE_CHECKING:
     from neurolens_widgets.tree_explorer import TreeExplorer
 
-STRIP, MEMBERS = 12, 15  # images in the strip, and of a node
+STRIP = 12  # images to pick from
 EVERY = "all classes"
 HELP = (
     "From left to right a category's images fall apart, pair by pair in the reverse order of their merging; the larger "
     "part goes straight on. Below a picture stand the filter that holds its images together, and how many they are. "
-    "<b>Click</b> a picture to look at it, <b>+</b> or a dashed pill to open it; drag to move, Ctrl and wheel to zoom."
+    "<b>Click</b> a picture to look at it, <b>+</b> or a dashed pill to open it; drag to move, Ctrl and wheel to zoom; "
+    "<b>drop</b> a picture of your own to send it down."
 )
 
 
@@ -31,31 +38,37 @@ class TreeView:
 
     def __init__(self, explorer: "TreeExplorer"):
         self.explorer = explorer
-        notice = explorer.study.notice
         self._head, self._errors, self._message = text("", "nl-head"), text("", "nl-errors"), text("", "nl-message")
         self.front = TreeFront()
-        self.front.on_msg(lambda _, content, __: self._hear(content))
+        self.front.on_msg(lambda _, content, buffers: self._hear(content, buffers))
         self.front.observe(lambda change: setattr(explorer, "selected", change["new"]), "selected")
         self._setting = False
         self._shown: tuple[Any, ...] = ()
+        self._notice, self.verdicts = text("", "nl-notice"), Verdicts(explorer.show_failure)
+        self.node = NodeView(explorer, self._pick)
+        tip = "Grow the tree that could not be grown"
+        self._again = button("Try again", "refresh", tip, lambda: explorer.attempt(explorer.try_again), "nl-again")
         self.parts = [
             style_sheet(),
             self._head,
-            *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
+            self._notice,
             self._settings(),
             self._errors,
+            self._again,
             text(f"<p>{HELP}</p>", "nl-help"),
             self.front,
+            self.verdicts,
             self._message,
             self._images(),
-            self._node(),
+            self.node.part,
         ]
 
     def _settings(self) -> widgets.Widget:
-        names = ("network", "category", "layer", "kind")
-        self._controls = {name: widgets.Dropdown() for name in names}
-        labels = ("Network", "Category", "Layer", "Filters")
-        fields = [field(label, self._controls[name], f"nl-{name}") for name, label in zip(names, labels, strict=True)]
+        self._controls = {name: widgets.Dropdown() for name in PLACE}
+        labels = ("Study", "Network", "Category", "Layer", "Filters")
+        fields = [
+            field(label, self._controls[name], f"nl-{label.lower()}") for name, label in zip(PLACE, labels, strict=True)
+        ]
         for name, control in self._controls.items():
             control.observe(lambda change, name=name: self._set(name, change["new"]), "value")
         self._search = widgets.Text(placeholder="such as layer4.C12", continuous_update=False)
@@ -86,28 +99,12 @@ class TreeView:
         head = text("<h4>Send an image down the tree <span>from any class, or your own</span></h4>", "nl-panel")
         return box([head, box(controls, "nl-row", row=True), self.strip, self._note], "nl-figure", "nl-pick")
 
-    def _node(self) -> widgets.Widget:
-        size = self.explorer.lens.size
-        self._title, self._facts, self._chart_head = text("", "nl-title"), text("", "nl-facts"), text()
-        self.members = Tiles(size, lambda place: self._pick(self._members_of[place]), columns=5)
-        self.members.add_class("nl-members")
-        self.top = Tiles(size, None, columns=3).add_class("nl-nine")
-        self.optimum = Pixels(*size, enlargement(max(size), 192)).add_class("nl-optimum")
-        self._captions = [text("", "nl-caption") for _ in range(3)]
-        self._members_of: list[int] = []
-        self.chart = HistogramChart()
-        canvases = (self.members, self.top, self.optimum)
-        pictures = [box([canvas, words], "nl-figure") for canvas, words in zip(canvases, self._captions, strict=True)]
-        chart = box([self._chart_head, self.chart.figure], "nl-panel", "nl-panel-chart")
-        self._filter_parts, self._optimum_part = [*pictures[1:], chart], pictures[2]
-        below = box([chart, box([self._facts], "nl-panel", "nl-panel-bars")], "nl-wrap", row=True)
-        return box([self._title, box(pictures, "nl-wrap", row=True), below], "nl-stage", "nl-node")
-
     def show_tree(self) -> None:
         """Show another tree, and all that belongs to it."""
         explorer, classes = self.explorer, self.explorer.images.classes
         self._setting = True
         options: dict[str, Any] = {
+            "study_name": explorer.places.studies,
             "network": explorer.networks,
             "category": [*((name, name) for name in classes), (EVERY, "")],
             "layer": explorer.lens.stages,
@@ -124,12 +121,26 @@ class TreeView:
         self.show_selected()
         self.show_paths()
         self.show_error()
+        self._judge()
+
+    def _judge(self) -> None:
+        """Say whether to believe the tree, once it is drawn: what is quick at once, the rest on demand."""
+        explorer, tree = self.explorer, self.explorer.tree
+        size, again = len(tree.images), partial(grow_again, tree)
+        branches: Callable[[], Verdict] = partial(trust_branches, tree, explorer.images)
+        costly: list[Callable[[], Verdict]] = [branches] if size > SOON else []
+        costly += [again] if size >= FEWEST else []
+        self.verdicts.follow(tree, branches if size <= SOON else None, costly)
 
     def show_head(self) -> None:
         """Say what is shown, or that another tree is growing."""
         explorer = self.explorer
-        pill = '<b class="nl-pill nl-is-running">growing …</b>' if explorer.growing else ""
+        doing = "growing" if explorer.study.name == explorer.study_name else "opening the study"
+        pill = f'<b class="nl-pill nl-is-running">{doing} …</b>' if explorer.growing else ""
         self._head.value = f"<h3>Prediction tree</h3><span>{escape(explorer.summary())}</span>{pill}"
+        self._again.layout.display = None if explorer.missing else "none"
+        self._notice.value = f"<p>{escape(explorer.study.notice)}</p>"
+        self._notice.layout.display = None if explorer.study.notice else "none"
         self._setting = True
         for name, control in self._controls.items():
             known = [one[1] if isinstance(one, tuple) else one for one in control.options]
@@ -142,10 +153,10 @@ class TreeView:
         explorer, tree, thumbnails = self.explorer, self.explorer.tree, self.explorer.thumbnails
         items = explorer.opening.items(explorer.selected)
         if (thumbnails, items) != self._shown:  # else it is but another node that is looked at
-            self._nodes = [describe(tree, item, thumbnails, self._leaf) for item in items]
+            self._nodes = [describe(tree, item, thumbnails, explorer.leaf_name) for item in items]
             self._shown = thumbnails, items
         paths = [
-            describe_path(path, self._outcome(image), thumbnails.place(image), self._leaf)
+            describe_path(path, self._outcome(image), thumbnails.place(image), explorer.leaf_name)
             for image, path in zip(explorer.traced, explorer.paths, strict=True)
         ]
         self.front.show(
@@ -159,55 +170,9 @@ class TreeView:
         )
 
     def show_selected(self) -> None:
-        """Show the node looked at: its images, its critical filter."""
+        """Show the node looked at: where it is in the tree, then its images, last its critical filter."""
         self.show_nodes()
-        explorer, node = self.explorer, self.explorer.tree[self.explorer.selected]
-        leaves = [leaf for leaf in node.members.tolist() if leaf != node.medoid]
-        leaves = ([] if node.medoid is None else [node.medoid]) + leaves
-        self._members_of = [explorer.tree.images[leaf] for leaf in leaves[:MEMBERS]]
-        canvases = [self.members.hold([explorer.pictures.shown(image) for image in self._members_of])]
-        more = f", the first {MEMBERS} of them" if node.size > MEMBERS else ""
-        middle = "" if node.medoid is None or node.size == 1 else "; the one in their middle comes first"
-        title = f"Its {node.size} image{'s' if node.size > 1 else ''}"
-        self._captions[0].value = f"<b>{title}</b><span>Click one to trace it{more}{middle}</span>"
-        kind = "the root" if node.parent is None else "a leaf" if node.critical is None else "a merge"
-        name = self._leaf(node.id) if node.critical is None and node.parent is not None else f"Node {node.id}"
-        self._title.value = f"<h3>{escape(name)}</h3><span>{kind}, {node.depth} steps from the root</span>"
-        for part in self._filter_parts:
-            part.layout.display = None if node.critical else "none"
-        self._facts.value = ""
-        if node.critical is not None:
-            canvases += self._show_filter(node.critical)
-            sizes = " and ".join(str(int(explorer.tree.shape.sizes[child])) for child in node.children)
-            facts = {
-                "images in the two it joins": sizes,
-                "distance of the two, ½(1 − cos)": f"{node.distance:.3f}",
-                "change of their cosine without it": f"{node.effect:+.2g}",
-                "its farthest image is at": f"{node.radius:.3f}",
-                "filters critical neither here nor below": f"{len(node.reachable)}",
-            }
-            rows = "".join(f"<span>{escape(key)}</span><b>{escape(value)}</b>" for key, value in facts.items())
-            self._facts.value = f'<h4>The merge</h4><div class="nl-about">{rows}</div>'
-        paint(*canvases)
-
-    def _show_filter(self, address: str) -> list[Pixels]:
-        """Show what a filter looks for; the canvases are still to be painted."""
-        found = self.explorer.evidence(address)
-        self._captions[
-            1
-        ].value = f"<b>Critical filter {escape(address)}</b><span>Its top images among {escape(found.source)}</span>"
-        score = None
-        self._optimum_part.layout.display = "none" if found.optimum is None else None
-        canvases = [self.top.hold(found.top)]
-        if found.optimum is not None:
-            self.optimum.pixels = rgba(found.optimum.image)
-            canvases.append(self.optimum)
-            score = found.optimum.score if found.of == address else None
-            whose = "Its optimum" if found.of == address else f"The optimum of its channel, {found.of}"
-            self._captions[2].value = f"<b>{escape(whose)}</b><span>scores {found.optimum.score:.3g}</span>"
-        self.chart.show(found.edges, found.counts, score)
-        self._chart_head.value = f"<h4>Values of {escape(address)} <span>{escape(found.source)}, log scale</span></h4>"
-        return canvases
+        self.node.show()
 
     def show_paths(self) -> None:
         """Show the paths and where they part, and what the search found."""
@@ -233,12 +198,14 @@ class TreeView:
         if not self._setting and value is not None:
             self.explorer.attempt(lambda: setattr(self.explorer, name, value))
 
-    def _hear(self, content: dict[str, Any]) -> None:
+    def _hear(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
         explorer = self.explorer
         if content.get("do") == "toggle":
             explorer.attempt(lambda: explorer.toggle(int(content["item"])))
         elif content.get("do") == "json":
             self.front.send({"file": f"{self.front.file}.json", "text": json.dumps(explorer.tree.as_dict())})
+        elif content.get("do") == "picture":
+            explorer.attempt(lambda: self._take_picture(str(content["name"]), *buffers))
 
     def _turn(self, slot: str) -> None:
         """Let the next image picked be the red one, or the blue."""
@@ -268,25 +235,24 @@ class TreeView:
         self.explorer.attempt(lambda: setattr(self.explorer, self._slot, image))
 
     def _take_file(self, files: tuple[dict[str, Any], ...]) -> None:
-        explorer, height_width = self.explorer, "×".join(map(str, self.explorer.lens.size))
-
-        def take() -> None:
-            with Image.open(io.BytesIO(bytes(files[-1]["content"]))) as picture:
-                size = "×".join(map(str, picture.size[::-1]))
-                setattr(explorer, self._slot, explorer.pictures.add(picture))
-            said = f"{escape(files[-1]['name'])} was resized from {size} to {height_width} pixels, as the network needs"
-            self._note.value = f"<span>{said}</span>"
-
         if files:
-            explorer.attempt(take)
+            self.explorer.attempt(lambda: self._take_picture(files[-1]["name"], files[-1]["content"]))
             self._upload.value = ()
+
+    def _take_picture(self, name: str, content: memoryview | None = None) -> None:
+        """Trace a picture of the reader's own, from a file; one too large for a message comes without content."""
+        if content is None:
+            raise ValueError(f"`{name}` must be a picture of 8 MB at most; make it smaller, or choose another")
+        explorer = self.explorer
+        with Image.open(io.BytesIO(content)) as picture:
+            size = "×".join(map(str, picture.size[::-1]))
+            setattr(explorer, self._slot, explorer.pictures.add(picture))
+        needed = "×".join(map(str, explorer.lens.size))
+        said = f"{escape(name)} was resized from {size} to {needed} pixels, as the network needs"
+        self._note.value = f"<span>{said}</span>"
 
     def _clear(self) -> None:
         self.explorer.image = self.explorer.other = -1
-
-    def _leaf(self, leaf: int) -> str:
-        name = self.explorer.pictures.name(self.explorer.tree.images[leaf])
-        return name if not self.explorer.tree.category else name[name.rindex("#") :]
 
     def _outcome(self, image: int) -> str:
         """Return where a path leads, in a line."""
