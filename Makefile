@@ -9,7 +9,7 @@ BIN := .venv/bin
 TORCH_CPU := https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks lint clean
+.PHONY: help lab test bench notebooks lint clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -21,6 +21,9 @@ lab: .venv/.lab  ## install what is missing, check it, open the course in Jupyte
 
 test: .venv/.test  ## the whole suite; names what it skipped and why (ARGS= goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: .venv-bench/.ready  ## time it against its peers (ARGS="loop maps" for some rows); README's table is made from it
+	@.venv-bench/bin/python tests/benchmarks $(ARGS)
 
 notebooks: .venv/.test  ## build and execute the notebooks from notebooks/src (ARGS="01" for one)
 	@$(BIN)/python notebooks/build.py --execute $(ARGS)
@@ -46,6 +49,15 @@ clean:  ## remove what can be made again, but for .venv
 
 .venv/.dev: pyproject.toml | .venv/.torch
 	$(BIN)/python -m pip install --editable '.[lab,test,dev]'
+	@touch $@
+
+# The peers' pins are old and clash with ours: they live in a venv of their own, which sees all of the other.
+.venv-bench/.ready: pyproject.toml .venv/.test
+	$(BIN)/python -m venv .venv-bench
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")')" \
+		> "$$(.venv-bench/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/neurolens.pth"
+	.venv-bench/bin/python -m pip install $$($(BIN)/python -c "import tomllib; \
+		print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench'])")
 	@touch $@
 
 .venv/.torch: | $(BIN)/pip

@@ -3,6 +3,7 @@
 import neurolens as nl
 import pytest
 import torch
+from neurolens.twin import Twin
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_best_is_each_images_highest_step(lens, images):
 
 def test_an_interrupt_keeps_the_best_so_far(lens, images, monkeypatch, capsys):
     ascent = nl.Ascent(lens, "logit:dog", images, 1.0, 50)
-    look, calls = lens.outputs, []
+    look, calls = Twin.__call__, []
 
     def interrupted(*args, **kwargs):
         calls.append(1)
@@ -126,7 +127,7 @@ def test_an_interrupt_keeps_the_best_so_far(lens, images, monkeypatch, capsys):
             raise KeyboardInterrupt
         return look(*args, **kwargs)
 
-    monkeypatch.setattr(lens, "outputs", interrupted)
+    monkeypatch.setattr(Twin, "__call__", interrupted)
     assert ascent.run() is ascent
     assert ascent.index == 3
     assert "interrupted: Ascent(3 steps" in capsys.readouterr().out
@@ -177,7 +178,7 @@ def test_reads_aloud(lens, images):
 )
 def test_bad_input_is_refused_before_any_work(lens, images, changes, message, monkeypatch):
     arguments = {"objective": "logit:dog", "start": images, "learning_rate": 0.1, "steps": 3, **changes}
-    monkeypatch.setattr(lens, "outputs", lambda *a, **k: pytest.fail("worked before checking"))
+    monkeypatch.setattr(lens, "prepare", lambda *a, **k: pytest.fail("worked before checking"))
     with pytest.raises(ValueError, match=message):
         nl.Ascent(lens, **arguments)
 
@@ -186,7 +187,7 @@ def test_bad_input_is_refused_before_any_work(lens, images, changes, message, mo
 def test_an_interrupt_in_the_middle_of_a_step_costs_no_step_and_adds_none(network, images, monkeypatch, at):
     lens = nl.Lens(network, ("cat", "dog", "fox"))
     whole = nl.Ascent(lens, "logit:dog", images, 1.0, 6).run()
-    ascent, real, passes = nl.Ascent(lens, "logit:dog", images, 1.0, 6), nl.Lens.outputs, []
+    ascent, real, passes = nl.Ascent(lens, "logit:dog", images, 1.0, 6), Twin.__call__, []
 
     def interrupted(*args, **kwargs):
         passes.append(1)
@@ -194,7 +195,7 @@ def test_an_interrupt_in_the_middle_of_a_step_costs_no_step_and_adds_none(networ
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(nl.Lens, "outputs", interrupted)
+    monkeypatch.setattr(Twin, "__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         for _ in ascent:
             pass

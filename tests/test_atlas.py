@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from neurolens.cache import save_arrays
+from neurolens.twin import Twin
 from neurolens.visualization import atlas as atlas_module
 from neurolens.visualization.atlas import Atlas, build_atlas, open_atlas
 from torch import nn
@@ -90,7 +91,7 @@ def test_the_seed_decides(lens):
 
 def test_goes_on_after_an_interrupt(lens, tmp_path, monkeypatch):
     monkeypatch.setattr(atlas_module, "TOGETHER", 1)
-    whole, real, passes = build(lens), nl.Lens.outputs, []
+    whole, real, passes = build(lens), Twin.__call__, []
 
     def interrupted(*args, **kwargs):
         passes.append(args[0])
@@ -98,7 +99,7 @@ def test_goes_on_after_an_interrupt(lens, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(nl.Lens, "outputs", interrupted)
+    monkeypatch.setattr(Twin, "__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build(lens, checkpoint=tmp_path / "atlas.npz")
     assert len(Atlas.load(tmp_path / "atlas.npz").images) == 2

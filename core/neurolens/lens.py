@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -132,21 +132,36 @@ class Lens:
         Raises:
             ValueError: If a layer is unknown, the images have the wrong type or shape, or nothing can leak.
         """
-        wanted = {*layers} | ({leaf} if leaf else set())
-        unknown = wanted - self.layers.keys() - {OUTPUT}
-        if unknown:
-            raise ValueError(f"`layers` (={sorted(unknown)}) are not in {self.name}; stages: {', '.join(self.stages)}")
         if not images.is_floating_point() or images.ndim != 4:
             raise ValueError(
                 f"`images` (={tuple(images.shape)}, {images.dtype}) must be RGB in [0, 1] of shape (n, c, h, w), "
                 "float; `Images.rgb()` gives that"
             )
-        left = {name: self._calls[name] for name in wanted - {OUTPUT}}
-        request = Request(left, leaf, values, self._overwritten, OUTPUT not in wanted, self.usable_leak(leaky))
+        return self.prepare(layers, leaf=leaf, precision=precision, leaky=leaky)(images, values)
+
+    def prepare(
+        self, layers: Iterable[str], *, leaf: str | None = None, precision: Precision = "fp32", leaky: float = 0.0
+    ) -> Callable[..., dict[str, Float[Tensor, "n ..."]]]:
+        """Return `outputs` as a function of images, and of values, that keeps to the weights as they are now.
+
+        What can be checked and looked up is so once: for loops whose steps are short. The arguments are those of
+        `outputs`; the images must be as it asks for.
+        """
+        wanted = {*layers} | ({leaf} if leaf else set())
+        unknown = wanted - self.layers.keys() - {OUTPUT}
+        if unknown:
+            raise ValueError(f"`layers` (={sorted(unknown)}) are not in {self.name}; stages: {', '.join(self.stages)}")
+        calls = {name: self._calls[name] for name in wanted - {OUTPUT}}
+        device, leaky, may_stop = self.device, self.usable_leak(leaky), OUTPUT not in wanted
         twin = self._twin(self.usable(precision), folded=not wanted & self._unfolded)
-        with contextlib.suppress(FarEnough):
-            request.found[OUTPUT] = twin(self.normalised(images.to(self.device)), request, left)
-        return {name: out if name == leaf else out.float() for name, out in request.found.items()}
+
+        def run(images: Tensor, values: Tensor | None = None) -> dict[str, Tensor]:
+            request = Request({**calls}, leaf, values, self._overwritten, may_stop, leaky)
+            with contextlib.suppress(FarEnough):
+                request.found[OUTPUT] = twin(self.normalised(images.to(device)), request, calls)
+            return {name: out if name == leaf else out.float() for name, out in request.found.items()}
+
+        return run
 
     def usable(self, precision: Precision) -> Precision:
         """Return `precision`, or fp32 with a warning where the device has no bf16.

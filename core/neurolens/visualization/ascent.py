@@ -109,8 +109,9 @@ class Ascent:
         self.seed = seed
         self._pixels = start.detach().to(lens.device, torch.float32).clone().requires_grad_()
         self._optimizer = optimizer([self._pixels], lr=learning_rate) if optimizer else None
-        self._layers = set().union(*(one.layers for one in self.objectives))
+        self._gradient: Tensor | None = None  # to climb next; None before the first step and in the middle of one
         self._scores: list[Tensor] = []
+        self._no_penalties = torch.zeros(len(start), device=lens.device)
         self._penalties: list[Tensor] = []
         self.best_images = self.images
         self.best_scores = torch.full((len(start),), -torch.inf, device=lens.device)
@@ -173,7 +174,9 @@ class Ascent:
         return f"Ascent({self.index} steps, {what} {first:.3g} → {last:.3g}, mean of {len(self._pixels)})"
 
     def __iter__(self) -> Iterator[Step]:
-        if self._pixels.grad is None:  # before the first step, or after an interrupt in the middle of one
+        layers = set().union(*(one.layers for one in self.objectives))
+        self._outputs = self.lens.prepare(layers, precision=self.precision, leaky=self.leaky)
+        if self._gradient is None:  # before the first step, or after an interrupt in the middle of one
             yield self._look()
         while self.index < self.steps:
             self._climb()
@@ -193,15 +196,17 @@ class Ascent:
     def _look(self) -> Step:
         """Score the current images, and leave their gradient ready for the next update."""
         scores, penalties, gradient, outputs = self._evaluate()
-        self._pixels.grad = -gradient  # torch's optimizers minimise
-        totals = scores - penalties
+        totals = scores - penalties if self.priors else scores
         if not math.isfinite(totals.sum() + gradient.sum()):
             raise FloatingPointError(
                 f"the objective or its gradient is no longer a number at step {self.index + 1} with "
                 f"`learning_rate` (={self.learning_rate:g}); lower it. `best_images` holds the best so far"
             )
+        self._gradient = gradient
         better = totals > self._best_totals
-        if better.any():
+        if better.all():
+            self._best_totals, self.best_scores, self.best_images = totals, scores, self.images
+        elif better.any():
             self._best_totals = torch.where(better, totals, self._best_totals)
             self.best_scores = torch.where(better, scores, self.best_scores)
             self.best_images = torch.where(better[:, None, None, None], self._pixels.detach(), self.best_images)
@@ -217,9 +222,10 @@ class Ascent:
             if self.jitter is not None and self.jitter.of == "image":
                 seen = self.jitter(self._pixels, self._generator())
             outputs = self._outputs(seen)
-            scores = self._score(outputs)
-            penalties = sum((prior(self._pixels) for prior in self.priors), start=torch.zeros_like(scores))
-            (gradient,) = torch.autograd.grad((scores - penalties).sum(), self._pixels)
+            scores, penalties = self._score(outputs), self._no_penalties
+            if self.priors:
+                penalties = sum((prior(self._pixels) for prior in self.priors), start=self._no_penalties)
+            (gradient,) = torch.autograd.grad((scores - penalties if self.priors else scores).sum(), self._pixels)
         with torch.no_grad():
             if self.jitter is not None and self.jitter.of == "gradient":
                 gradient = self.jitter(gradient, self._generator())
@@ -237,9 +243,6 @@ class Ascent:
         self._pixels.grad = -gradient
         return (penalties - scores).sum()
 
-    def _outputs(self, images: Float[Tensor, "n c h w"]) -> dict[str, Tensor]:
-        return self.lens.outputs(images, self._layers, precision=self.precision, leaky=self.leaky)
-
     def _score(self, outputs: dict[str, Tensor]) -> Float[Tensor, " n"]:
         classes = self.lens.classes
         if len(self.objectives) == 1:
@@ -251,15 +254,17 @@ class Ascent:
 
     def _climb(self) -> None:
         with torch.no_grad():
-            if self._optimizer is not None:
-                self._search(self._optimizer)
-            elif self._pixels.grad is not None:
-                self._pixels.sub_(self._pixels.grad, alpha=self.learning_rate)
-            self._pixels.grad = None
+            gradient, self._gradient = self._gradient, None
+            assert gradient is not None  # `_look` has left one
+            if self._optimizer is None:
+                self._pixels.add_(gradient, alpha=self.learning_rate)
+            else:
+                self._search(self._optimizer, gradient)
             if self.keep_range:
                 self._pixels.clamp_(0, 1)
 
-    def _search(self, optimizer: torch.optim.Optimizer) -> None:
+    def _search(self, optimizer: torch.optim.Optimizer, gradient: Tensor) -> None:
+        self._pixels.grad = -gradient  # torch's optimizers minimise
         for group in optimizer.param_groups:
             group["lr"] = self.learning_rate
         closure = inspect.signature(optimizer.step).parameters["closure"]
