@@ -180,7 +180,8 @@ class Tiles(widgets.Box):
         self.size, self._select, self._css_gap = size, select, gap
         self._leave = leave
         self.canvas = Pixels(*size, leave=self._left)
-        self.canvas.layout = widgets.Layout(width="100%", height="auto")
+        for name, value in {"width": "100%", "height": "auto", "align_self": None, "flex": None}.items():
+            setattr(self.canvas.layout, name, value)
         self.canvas.on_key_down(self._key)
         self.buttons: list[widgets.Button] = []
         self._row = widgets.GridBox([])

@@ -41,7 +41,7 @@ class Card(widgets.VBox):
         """End the work and free every part in the browser."""
         if self._view is not None:  # Python closes a widget also when its constructor refused
             self._end()
-            close_all(self.children)
+            close_all([*self.children, self.layout])
         super().close()
 
     def _open(self, view: Any, *css: str) -> None:

@@ -34,12 +34,19 @@ def with_classes(widget: widgets.Widget, *css: str) -> widgets.Widget:
 
 
 def close_all(parts: Iterable[widgets.Widget]) -> None:
-    """Close every widget there is in the browser, parts of parts included."""
-    rest = list(parts)
+    """Close every widget there is in the browser: parts of parts, their layouts, styles, axes and scales."""
+    rest, seen = list(parts), set()
     while rest:
         widget = rest.pop()
-        for name in ("children", "marks", "axes"):
-            rest.extend(getattr(widget, name, ()))
+        if id(widget) in seen:
+            continue
+        seen.add(id(widget))
+        for name, value in widget._trait_values.items():
+            if not name.startswith("_"):  # ipycanvas keeps what all canvases share under such a name
+                held = (
+                    value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+                )
+                rest.extend(one for one in held if isinstance(one, widgets.Widget))
         widget.close()
 
 

@@ -19,10 +19,10 @@ from growth import grow, plot
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from table import HEADS, cells, into
 
 RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).parents[2] / "README.md"
-BEGIN, END = "<!-- speed: from `make bench` -->", "<!-- end of the speed table -->"
 PEERS = "torch", "torch-lucent", "torch-dreams", "horama", "captum", "grad-cam", "fastcluster", "scipy"
 
 
@@ -73,48 +73,17 @@ def stored() -> dict[str, Any]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else empty
 
 
-def verdict(row: dict[str, Any]) -> str:
-    """Return whether the row reaches its target, with its whole interval or with the median alone."""
-    if row["high"] <= row["target"]:
-        return "reached"
-    return "reached by the median" if row["ratio"] <= row["target"] else "missed"
-
-
-def cells(row: dict[str, Any]) -> list[str]:
-    """Return the row of the table as text."""
-    precision = {"bf16": ", bf16"}.get(row.get("precision", ""), "")
-    head = [row["work"] + precision, row["against"]]
-    if "missing" in row:
-        return [*head, row["missing"], f"{row['target']:.2f}", "–"]
-    unit = f" {row['unit']}" if "unit" in row else ""
-    value = f"{row['ratio']:.2f}{unit} [{row['low']:.2f}, {row['high']:.2f}]"
-    return [*head, value, f"{row['target']:.2f}{unit}", verdict(row)]
-
-
-HEADS = "work", "against", "ours / theirs [95%]", "at most", ""
-
-
-def markdown(results: dict[str, Any]) -> str:
-    """Return the table for README.md, with machine and versions."""
-    about = results["conditions"]
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    lines = ["| " + " | ".join(HEADS) + " |", "|---|---|---|---|---|"]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in results["rows"]]
-    machine = f"{about['cpu']}, {about['cores']} cores, {about['threads']} threads; {versions}."
-    return "\n".join([*lines, "", machine])
-
-
 def main(
     groups: Annotated[
         list[str] | None, typer.Argument(help=f"Some of {', '.join(GROUPS)}, growth; all if none.")
     ] = None,
     pairs: Annotated[int, typer.Option(min=1, help="How often each side runs.")] = 7,
-    into: Annotated[bool, typer.Option(help="Only write the stored table into README.md.")] = False,
+    stored_only: Annotated[bool, typer.Option("--stored", help="Measure nothing; write README.md's table.")] = False,
 ) -> None:
     """Measure, keep and print."""
     warnings.simplefilter("ignore")  # of the peers
     results = stored()
-    if not into:
+    if not stored_only:
         chosen = groups or [*GROUPS, "growth"]
         if unknown := {*chosen} - {*GROUPS, "growth"}:
             raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(GROUPS)} and growth")
@@ -135,9 +104,7 @@ def main(
         for row in results["rows"]:
             table.add_row(*cells(row))
         Console().print(table)
-    text = README.read_text("utf-8")
-    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-    README.write_text(f"{before}\n{markdown(results)}\n{after}", "utf-8")
+    README.write_text(into(README.read_text("utf-8"), results), "utf-8")
 
 
 if __name__ == "__main__":
