@@ -1,110 +1,112 @@
 """Time NeuroLens against its peers: `make bench`, or `make bench ARGS="loop maps --pairs 9"` for some of it.
 
-The two sides of a row run in turn in one process. What was measured is kept in `results.json`; a group that is
-measured again replaces its rows.
+What was measured is kept in `results.json`; a group that is measured again replaces its own rows and no others.
 """
 
 import json
 import os
 import platform
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
+import ascents
+import clusters
+import growth
+import maps
+import starting
+import table
 import torch
 import typer
-from growth import grow, plot
+from pairs import Comparison
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
-from table import HEADS, cells, into
 
-RESULTS = Path(__file__).with_name("results.json")
-README = Path(__file__).parents[2] / "README.md"
 PEERS = "torch", "torch-lucent", "torch-dreams", "horama", "captum", "grad-cam", "fastcluster", "scipy"
+PAIRS, QUICK = 7, 0.05  # share of the steps, images and classes in a quick run
+GROUPS: dict[str, Callable[[float], Iterator[Comparison]]] = {
+    "ascents": ascents.ascents,
+    "large": ascents.large,
+    "loop": ascents.loop,
+    "frames": ascents.frames,
+    "maps": maps.maps,
+    "scans": maps.scans,
+    "clusters": clusters.clusters,
+}
+ALL = (*GROUPS, "starting", "growth")
 
 
-def rows_of(group: str, pairs: int) -> Iterator[dict[str, Any]]:
-    """Measure the rows of a group, one by one."""
-    import ascents
-    import clusters
-    import maps
-    import starting
-
-    if group == "starting":
+def rows_of(group: str, pairs: int, share: float) -> Iterator[dict[str, Any]]:
+    """Measure a group's rows, one by one."""
+    if group == "growth":
+        yield from growth.grow(share)
+    elif group == "starting":
         yield starting.imports(pairs)
-        yield starting.lab(3)
-        return
-    makers: dict[str, Callable] = {
-        "ascents": ascents.ascents,
-        "large": ascents.large,
-        "loop": ascents.loop,
-        "maps": maps.maps,
-        "scans": maps.scans,
-        "clusters": clusters.clusters,
-    }
-    for comparison in makers[group]():
-        yield comparison.measure(pairs)
-
-
-GROUPS = "ascents", "large", "loop", "maps", "scans", "clusters", "starting"
+        yield starting.lab(pairs)
+    else:
+        for comparison in GROUPS[group](share):
+            yield from comparison.measure(pairs)
 
 
 def conditions() -> dict[str, Any]:
-    """Return what a number holds for: the processor, threads, versions."""
-    cpu = platform.processor() or platform.machine()
+    """Return what a number holds for: when, on which processor, how busy, with how many threads, and versions."""
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        cpu = next((line.split(":")[1].strip() for line in info.open() if line.startswith("model name")), cpu)
-    versions = {}
-    for name in PEERS:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return {"cpu": cpu, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "versions": versions}
+    lines = info.read_text().splitlines() if info.exists() else []
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    cpu = f"{(models or [platform.processor()])[0]}, {os.cpu_count()} cores"
+    load, threads = round(os.getloadavg()[0], 1), torch.get_num_threads()
+    versions = {"Python": platform.python_version()} | {name: installed(name) for name in PEERS}
+    return {"date": time.strftime("%Y-%m-%d"), "cpu": cpu, "load": load, "threads": threads, "versions": versions}
 
 
-def stored() -> dict[str, Any]:
-    """Return what was measured before."""
-    empty: dict[str, Any] = {"conditions": {}, "rows": [], "growth": []}
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else empty
+def installed(name: str) -> str:
+    """Return a package's version."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def merged(results: dict[str, Any], group: str, about: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the results with a group's rows in place of those it had."""
+    conditions = {name: {**results["conditions"], group: about}.get(name) for name in ALL}
+    results = {**results, "conditions": {name: found for name, found in conditions.items() if found}}
+    if group == "growth":
+        return {**results, "growth": rows}
+    kept = [row for row in results["rows"] if row["group"] != group]
+    both = kept + [{"group": group, **row} for row in rows]
+    return {**results, "rows": sorted(both, key=lambda row: ALL.index(row["group"]))}
 
 
 def main(
-    groups: Annotated[
-        list[str] | None, typer.Argument(help=f"Some of {', '.join(GROUPS)}, growth; all if none.")
-    ] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="How often each side runs.")] = 7,
-    stored_only: Annotated[bool, typer.Option("--stored", help="Measure nothing; write README.md's table.")] = False,
+    groups: Annotated[list[str] | None, typer.Argument(help=f"Some of {', '.join(ALL)}; all if none.")] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="How often each side runs.")] = PAIRS,
+    quick: Annotated[bool, typer.Option(help="A twentieth of the work, to see that it runs; not kept.")] = False,
 ) -> None:
     """Measure, keep and print."""
     warnings.simplefilter("ignore")  # of the peers
-    results = stored()
-    if not stored_only:
-        chosen = groups or [*GROUPS, "growth"]
-        if unknown := {*chosen} - {*GROUPS, "growth"}:
-            raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(GROUPS)} and growth")
-        results["conditions"] = conditions()
-        for group in chosen:
-            if group == "growth":
-                results["growth"] = [*track(grow(), "growth", total=None)]
-                plot(results["growth"], RESULTS.with_name("growth.png"))
-            else:
-                found = []
-                for row in rows_of(group, pairs):
-                    typer.echo(" · ".join(cells(row)))
-                    found.append({"group": group, **row})
-                others = [row for row in results["rows"] if row["group"] != group]
-                results["rows"] = sorted(others + found, key=lambda row: GROUPS.index(row["group"]))
-            RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-        table = Table(*HEADS)
-        for row in results["rows"]:
-            table.add_row(*cells(row))
-        Console().print(table)
-    README.write_text(into(README.read_text("utf-8"), results), "utf-8")
+    if unknown := set(groups or ()) - {*ALL}:
+        raise typer.BadParameter(f"{', '.join(unknown)}; there are {', '.join(ALL)}")
+    results = {"conditions": {}, "rows": [], "growth": []} if quick else table.stored()
+    for group in groups or ALL:
+        about, rows, start = conditions(), [], time.perf_counter()
+        for row in rows_of(group, pairs, QUICK if quick else 1):
+            rows.append(row)
+            typer.echo(" · ".join((table.growth_cells if group == "growth" else table.cells)(row)))
+        typer.echo(f"{group}: {time.perf_counter() - start:.0f} s")
+        results = merged(results, group, about, rows)
+        if not quick:
+            table.RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    shown = Table(*table.HEADS)
+    for row in results["rows"]:
+        shown.add_row(*table.cells(row))
+    Console().print(shown)
+    if not quick:
+        table.write()
+        growth.plot(results["growth"])
 
 
 if __name__ == "__main__":

@@ -2,107 +2,87 @@
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import neurolens as nl
 import torch
-from networks import bare, cifar, folded, imagenet, lens, noise
+from networks import PRECISIONS, bare, cifar, folded, imagenet, lens, noise
 from pairs import Comparison, Side
 from torch import Tensor, nn
 
-RATE = 1.0
-UNITS = {"layer1": "layer1.C3", "layer2": "layer2.C3", "layer3": "layer3.C3", "layer4": "layer4.C3"}
-PRECISIONS = "fp32", "bf16"
-FAR = 0.05  # of how far the objective rose; bf16 goes another way
+RATE, STEPS, FEWER = 1.0, 100, 20
+K = 3  # the channel, or the class
+FAR = 0.05  # of how far the objective rose; bf16 goes a little another way
 
 
-def ascents() -> Iterator[Comparison]:
+def ascents(share: float) -> Iterator[Comparison]:
     """Yield the rows against lucent, torch-dreams and horama at 32×32."""
-    start = noise(16)
-    for layer, head, targets in (("layer1", False, (1 / 3.5, 1 / 6)), ("layer4", True, (1 / 1.8, 1 / 2.8))):
-        for precision, target in zip(PRECISIONS, targets, strict=True):
-            row = partial(climbs, start=start[:1], steps=100, precision=precision, target=target)
-            yield row(f"ascent, 1 image, a channel of {layer}", [UNITS[layer]], [(layer, 3)])
-            if head:
-                yield row("ascent, 1 image, a channel of layer4", [UNITS[layer]], [(layer, 3)], frozen=True)
-                yield row("ascent, 1 image, a logit", ["logit:3"], [("head", 3)])
-                yield row("ascent, 1 image, a logit", ["logit:3"], [("head", 3)], frozen=True)
+    one, sixteen = noise(1), noise(16)
+    steps, fewer = of(STEPS, share), of(FEWER, share)
+    deep = {"fp32": 1 / 1.8, "bf16": 1 / 2.8}
+    yield climbs("layer1", one, steps, {"fp32": 1 / 3.5, "bf16": 1 / 6})
+    for layer in ("layer4", "head"):
+        yield climbs(layer, one, steps, deep)
+        yield climbs(layer, one, steps, deep, frozen=True)
     for peer, side in (("torch-dreams", torch_dreams), ("horama", horama)):
-        ours = our_side(lens(), ["layer4.C3"], start[:1], 100, "fp32")
-        against = f"{peer}, as its users run it"
-        yield Comparison("ascent, 1 image, a channel of layer4", against, 1 / 1.8, ours, side(100), None, 0)
-    units = [("layer4", 16 * i) for i in range(16)]
-    for precision, target in zip(PRECISIONS, (1 / 1.8, 1 / 3.4), strict=True):
-        yield climbs(
-            "ascent, 16 images, as many channels of layer4",
-            [f"layer4.C{k}" for _, k in units],
-            units,
-            start=start,
-            steps=20,
-            precision=precision,
-            target=target,
-        )
+        ours = our_sides(lens(), "layer4.C3", one, steps)
+        yield Comparison(named("layer4", one), f"{peer}, as its users run it", ours, deep, side(steps))
+    channels = range(0, 256, 16)
+    ours = our_sides(lens(), [f"layer4.C{k}" for k in channels], sixteen, fewer)
+    theirs = lucent(cifar(), [("layer4", k) for k in channels], sixteen, fewer)
+    same = rises(lens(), [f"layer4.C{k}" for k in channels], sixteen)
+    work = "ascent, 16 images, a channel of layer4 for each"
+    yield Comparison(work, "lucent", ours, {"fp32": 1 / 1.8, "bf16": 1 / 3.4}, theirs, same, FAR)
 
 
-def large() -> Iterator[Comparison]:
+def large(share: float) -> Iterator[Comparison]:
     """Yield the rows against lucent at 224×224."""
-    start = noise(1, 224)
     for layer in ("layer1", "layer2", "layer3", "layer4", "fc"):
-        address, work = (UNITS[layer], f"a channel of {layer}") if layer != "fc" else ("logit:3", "a logit")
-        target = 1 / 4 if layer == "layer1" else 1 / 1.5
-        yield climbs(
-            f"ascent at 224×224, {work}",
-            [address],
-            [(layer, 3)],
-            start=start,
-            steps=20,
-            precision="fp32",
-            target=target,
-        )
+        yield climbs(layer, noise(1, 224), of(FEWER, share), {"fp32": 1 / 4 if layer == "layer1" else 1 / 1.5})
 
 
-def loop() -> Iterator[Comparison]:
-    """Yield the rows against a loop with nothing but the work in it, and against the step that a frame shows."""
-    start, steps = noise(1), 100
+def loop(share: float) -> Iterator[Comparison]:
+    """Yield the rows against a loop with nothing but the work in it, in the same precision."""
+    start, steps = noise(1), of(STEPS, share)
     for layer in ("layer1", "layer4", "head"):
-        address = UNITS.get(layer, "logit:3")
-        what = "a logit" if layer == "head" else f"a channel of {layer}"
         for precision in PRECISIONS:
-            ours = our_side(lens(), [address], start, steps, precision)
-            theirs = Side(lambda way: bare(way, 3, start, steps, RATE), partial(folded, layer, precision))
-            same = rises(lens(), [address], start)
-            yield Comparison(f"the loop itself, {what}", "bare loop", 1.05, ours, theirs, same, FAR, precision)
-    yield frames()
+            ours = our_sides(lens(), address(layer), start, steps, [precision])
+            theirs = Side(
+                partial(bare, channel=K, start=start, steps=steps, rate=RATE), partial(folded, layer, precision)
+            )
+            same = rises(lens(), address(layer), start)
+            work = f"the loop itself: {named(layer, start)}"
+            yield Comparison(work, f"bare loop, {precision}", ours, {precision: 1.05}, theirs, same, FAR)
 
 
-def frames() -> Comparison:
-    """Return the row of an ascent that is watched in `AscentStudio` against the same unwatched."""
+def frames(share: float) -> Iterator[Comparison]:
+    """Yield the row of an ascent of which each step is shown in `AscentStudio`, against the same unseen."""
     import neurolens_widgets as nw
 
-    images = nl.Images((noise(10) * 255).byte(), torch.zeros(10, dtype=torch.long), ("a", "b"), "test", "noise")
     use_wires()
+    steps = of(STEPS, share)
+    images = nl.Images((noise(10) * 255).byte(), torch.arange(10), lens().classes, "test", "noise")
 
     def studio() -> nw.AscentStudio:
-        return nw.AscentStudio(lens(), images, "logit:3", learning_rate=1.0, steps=60)
+        studio = nw.AscentStudio(lens(), images, f"logit:{K}", learning_rate=RATE, steps=steps)
+        studio._runner.fps = 1e9  # each step
+        return studio
 
-    def watched(widget: nw.AscentStudio) -> Tensor:
-        widget.run(blocking=True)
-        result: Tensor = widget.ascent.images
-        widget.close()
-        return result
+    def watched(studio: nw.AscentStudio) -> Tensor:
+        studio.run(blocking=True)
+        studio.close()
+        return studio.ascent.images  # type: ignore[union-attr]
 
-    def unwatched(widget: nw.AscentStudio) -> Tensor:
-        result = nl.Ascent(lens(), "logit:3", widget._start, 1.0, 60).run().images
-        widget.close()
-        return result
+    def unseen(studio: nw.AscentStudio) -> Tensor:
+        return nl.Ascent(lens(), f"logit:{K}", studio.thumbnails.rgb(slice(0, 1)), RATE, steps).run().images
 
     def apart(a: Tensor, b: Tensor) -> float:
         return (a - b).abs().max().item()
 
-    ours, theirs = Side(watched, studio), Side(unwatched, studio)
-    return Comparison("60 steps watched in AscentStudio", "the same unwatched", 1.15, ours, theirs, apart, 1e-6)
+    sides = {"fp32": Side(watched, studio)}, {"fp32": 1.15}, Side(unseen, studio)
+    yield Comparison("a step with its frame in AscentStudio: a logit", "the step", *sides, apart, 1e-6)
 
 
 def use_wires() -> None:
@@ -119,40 +99,50 @@ def use_wires() -> None:
     comm.create_comm = Wire
 
 
-def climbs(
-    work: str,
-    addresses: list[str],
-    units: list[tuple[str, int]],
-    *,
-    start: Tensor,
-    steps: int,
-    precision: str,
-    target: float,
-    frozen: bool = False,
-) -> Comparison:
-    """Return the row of one ascent against lucent's."""
+def of(count: int, share: float) -> int:
+    """Return this share of a count, 2 or more."""
+    return max(2, round(count * share))
+
+
+def address(layer: str) -> str:
+    """Return the address of what is climbed in a layer."""
+    return f"logit:{K}" if layer in ("head", "fc") else f"{layer}.C{K}"
+
+
+def named(layer: str, start: Tensor) -> str:
+    """Return what a climb is called."""
+    unit = "a logit" if layer in ("head", "fc") else f"a channel of {layer}"
+    return f"ascent, 1 image of {start.shape[2]}×{start.shape[3]}, {unit}"
+
+
+def climbs(layer: str, start: Tensor, steps: int, targets: dict[str, float], *, frozen: bool = False) -> Comparison:
+    """Return one ascent against lucent's."""
     size = start.shape[-1]
     look, network = lens(size), cifar() if size == 32 else imagenet()
     against = "lucent" + (", weights frozen by the user" if frozen else "")
-    ours, theirs = our_side(look, addresses, start, steps, precision), lucent(network, units, start, steps, frozen)
-    return Comparison(work, against, target, ours, theirs, rises(look, addresses, start), FAR, precision)
+    ours, theirs = (
+        our_sides(look, address(layer), start, steps, [*targets]),
+        lucent(network, [(layer, K)], start, steps, frozen),
+    )
+    return Comparison(named(layer, start), against, ours, targets, theirs, rises(look, address(layer), start), FAR)
 
 
-def our_side(look: nl.Lens, addresses: list[str], start: Tensor, steps: int, precision: Any) -> Side:
+def our_sides(
+    look: nl.Lens, unit: str | list[str], start: Tensor, steps: int, precisions: Sequence[str] = PRECISIONS
+) -> dict[str, Side]:
     """Return plain SGD with free pixels, as the peers' loops have it."""
 
-    def climb(_: None) -> Tensor:
-        ascent = nl.Ascent(look, addresses, start, RATE, steps, keep_range=False, precision=precision)
-        return ascent.run().images
+    def climb(precision: Any, _: None) -> Tensor:
+        return nl.Ascent(look, unit, start, RATE, steps, keep_range=False, precision=precision).run().images
 
-    return Side(climb)
+    return {precision: Side(partial(climb, precision)) for precision in precisions}
 
 
-def rises(look: nl.Lens, addresses: list[str], start: Tensor) -> Callable[[Tensor, Tensor], float]:
+def rises(look: nl.Lens, unit: str | list[str], start: Tensor) -> Callable[[Tensor, Tensor], float]:
     """Return a function that tells how far apart two results' objectives are, as a share of how far they rose."""
 
     def score(images: Tensor) -> Tensor:
-        return nl.Ascent(look, addresses, images, RATE, 0).run().scores.mean()
+        return nl.Ascent(look, unit, images, RATE, 0).run().scores.mean()
 
     def apart(a: Tensor, b: Tensor) -> float:
         return (abs(score(a) - score(b)) / (score(b) - score(start))).item()
@@ -160,7 +150,7 @@ def rises(look: nl.Lens, addresses: list[str], start: Tensor) -> Callable[[Tenso
     return apart
 
 
-def lucent(network: nn.Module, units: list[tuple[str, int]], start: Tensor, steps: int, frozen: bool) -> Side:
+def lucent(network: nn.Module, units: list[tuple[str, int]], start: Tensor, steps: int, frozen: bool = False) -> Side:
     """Return lucent's `render_vis` like for like: no transforms, no preprocessing, SGD, its own weight gradients."""
 
     def climb(model: nn.Module) -> Tensor:
@@ -206,7 +196,7 @@ def torch_dreams(steps: int) -> Side:
             width=32,
             height=32,
             iters=steps,
-            custom_func=lambda outputs: outputs[0][3].mean(),
+            custom_func=lambda outputs: outputs[0][K].mean(),
         )
 
     return Side(climb, prepared)
@@ -223,7 +213,7 @@ def horama(steps: int) -> Side:
 
         def objective(images: Tensor) -> Tensor:
             model(images)
-            return found["layer4"][:, 3].mean()
+            return found["layer4"][:, K].mean()
 
         fourier(objective, total_steps=steps, image_size=32, model_input_size=32, device="cpu")
 

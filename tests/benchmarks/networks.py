@@ -6,10 +6,12 @@ import functools
 import neurolens as nl
 import torch
 import torchvision
+from neurolens.lens import has_fast_bf16
 from neurolens.studies.networks import ResNet18
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+PRECISIONS = ("fp32", "bf16") if has_fast_bf16(torch.device("cpu")) else ("fp32",)
 WAY = "normalise", "stem", "layer1", "layer2", "layer3", "layer4"
 
 

@@ -1,9 +1,8 @@
 """Ours against theirs, in turn in one process: the median ratio of their times, with an interval."""
 
 import gc
-import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,64 +35,59 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the table before it is measured.
+    """What is measured together: our side in one precision or several, and the other side, in turn.
 
     Attributes:
         work: What is done.
         against: By whom else.
-        target: What the ratio ours / theirs is to be at most.
-        ours: Our side.
+        ours: Our side, by precision; theirs is fp32 unless `against` says otherwise.
+        targets: What each of these ratios ours / theirs is to be at most.
         theirs: The other side.
         apart: How far the two results are from each other; None where the other side does other work, and `against`
             says so.
         tolerance: How far they may be.
-        precision: Ours; theirs is fp32 where it has no other.
+        most: Of pairs, where a single one takes minutes.
     """
 
     work: str
     against: str
-    target: float
-    ours: Side
+    ours: dict[str, Side]
+    targets: dict[str, float]
     theirs: Side
-    apart: Callable[[Any, Any], float] | None
-    tolerance: float
-    precision: str = "fp32"
+    apart: Callable[[Any, Any], float] | None = None
+    tolerance: float = 0.0
+    most: int = 1000
 
-    def measure(self, pairs: int) -> dict[str, Any]:
-        """Return the row: the median ratio and its interval, median seconds, and how far the results are apart.
-
-        Raises:
-            ValueError: If the two sides do not come to the same result.
-        """
-        row = {"work": self.work, "against": self.against, "precision": self.precision, "target": self.target}
-        try:
-            (_, other), (_, mine) = self.theirs.once(), self.ours.once()  # warm
-        except ImportError as error:
-            return {**row, "missing": f"not measured: {error}"}
-        apart = None if self.apart is None else float(self.apart(mine, other))
-        if apart is not None and not apart <= self.tolerance:
-            raise ValueError(f"{self.work} against {self.against}: the results are {apart:.2g} apart")
-        times: list[tuple[float, float]] = []
-        for _, order in zip(range(pairs), itertools.cycle([(0, 1), (1, 0)]), strict=False):
-            taken = {i: (self.ours, self.theirs)[i].once()[0] for i in order}
-            times.append((taken[0], taken[1]))
-        a, b = np.array(times).T
-        low, high = median_interval(a / b)
-        seconds = {"seconds": float(np.median(a)), "their_seconds": float(np.median(b))}
-        return {
-            **row,
-            "ratio": float(np.median(a / b)),
-            "low": low,
-            "high": high,
-            **seconds,
-            "pairs": pairs,
-            "apart": apart,
+    def measure(self, pairs: int) -> Iterator[dict[str, Any]]:
+        """Yield a row for each precision; where one cannot be measured, it says why."""
+        heads = {
+            name: {"work": self.work, "against": self.against, "precision": name, "target": self.targets[name]}
+            for name in self.ours
         }
+        sides, results = {**self.ours, "theirs": self.theirs}, {}
+        try:
+            for name in reversed(sides):  # the first go of each side is not timed
+                results[name] = sides[name].once()[1]
+        except ImportError as error:
+            yield from ({**head, "missing": str(error)} for head in heads.values())
+            return
+        times: dict[str, list[float]] = {name: [] for name in sides}
+        for i in range(min(pairs, self.most)):
+            for name in sides if i % 2 else reversed(sides):
+                times[name].append(sides[name].once()[0])
+        theirs = np.array(times["theirs"])
+        for name, head in heads.items():
+            apart = None if self.apart is None else float(self.apart(results[name], results["theirs"]))
+            if apart is not None and not apart <= self.tolerance:
+                yield {**head, "missing": f"the results are {apart:.2g} apart, more than {self.tolerance:g}"}
+                continue
+            own = np.array(times[name])
+            seconds = {"seconds": float(np.median(own)), "their_seconds": float(np.median(theirs))}
+            yield {**head, **spread(own / theirs), **seconds, "pairs": len(own), "apart": apart}
 
 
-def median_interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the order statistics that hold the median with 95%, by the binomial; all of the values where n < 6."""
+def spread(values: np.ndarray) -> dict[str, float]:
+    """Return the median with the order statistics that hold it with 95%; all of the values where there are below 9."""
     ordered = np.sort(values)
-    below = int(stats.binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5))  # so many may lie below the interval, and no more
-    place = max(0, below - 1)
-    return float(ordered[place]), float(ordered[-1 - place])
+    place = max(0, int(stats.binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5)) - 1)
+    return {"ratio": float(np.median(ordered)), "low": float(ordered[place]), "high": float(ordered[-1 - place])}

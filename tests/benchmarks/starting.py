@@ -1,5 +1,6 @@
 """Rows: `import neurolens`, and the way to a live widget."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pairs import median_interval
+from pairs import spread
 
-IMPORT = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
+NAMES = "Ascent", "Lens", "open_study", "scan"
+TIMED = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
 STUDIO = """
 import neurolens as nl, neurolens_widgets as nw
 study = nl.open_study("planted")
@@ -20,56 +22,51 @@ nw.AscentStudio(study.lens("near_pair"), study.images("near_pair"))
 
 
 def imports(pairs: int) -> dict[str, Any]:
-    """Return the row of what `import neurolens`, with all its names, takes beyond `import torch`, in seconds."""
-    ours = "import neurolens; [getattr(neurolens, name) for name in ('Lens', 'Ascent', 'scan', 'open_study')]"
-    taken: dict[str, list[float]] = {ours: [], "import torch": []}
-    for _ in range(pairs + 1):  # the first fills the disk's cache
-        for statement, times in taken.items():
-            command = [sys.executable, "-c", IMPORT.format(statement)]
-            times.append(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-    a, b = (np.array(times[1:]) for times in taken.values())
-    low, high = median_interval(a - b)
-    return {
-        "work": "import neurolens",
+    """Return the row of what the import, with what a notebook begins with, takes beyond that of torch."""
+    sides = f"from neurolens import {', '.join(NAMES)}", "import torch"
+    taken: dict[str, list[float]] = {side: [] for side in sides}
+    for i in range(pairs + 1):  # the first fills the disk's cache
+        for side in sides if i % 2 else reversed(sides):
+            command = [sys.executable, "-c", TIMED.format(side)]
+            taken[side].append(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    ours, theirs = (np.array(times[1:]) for times in taken.values())
+    seconds = {"seconds": float(np.median(ours)), "their_seconds": float(np.median(theirs))}
+    about = {
+        "work": f"import neurolens ({', '.join(NAMES)})",
         "against": "import torch",
         "unit": "s more",
-        "ratio": float(np.median(a - b)),
-        "low": low,
-        "high": high,
         "target": 0.3,
-        "seconds": float(np.median(a)),
-        "their_seconds": float(np.median(b)),
-        "pairs": pairs,
     }
+    return {**about, **spread(ours - theirs), **seconds, "pairs": pairs}
 
 
-def lab(pairs: int) -> dict[str, Any]:
+def lab(times: int) -> dict[str, Any]:
     """Return the row of the seconds from starting JupyterLab to an `AscentStudio` that shows its start."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    about = {"work": "start of JupyterLab to a live AscentStudio", "against": "–", "unit": "s", "target": 20.0}
+    if chromium is None:
+        return {**about, "missing": "no Chromium is installed"}
+    seconds = [until_live(chromium) for _ in range(times + 1)][1:]  # the first fills the disk's cache
+    return {**about, **spread(np.array(seconds)), "seconds": float(np.median(seconds)), "pairs": times}
+
+
+def until_live(chromium: str) -> float:
+    """Return the seconds until the widget is drawn in a browser that is open already."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
     import nbformat
-    from labdrive import CHROMIUM_ARGS, Lab, Notebook
+    from labdrive import CHROMIUM_ARGS, MINUTE, Lab, Notebook
     from playwright.sync_api import sync_playwright
 
-    row = {"work": "start of JupyterLab to a live AscentStudio", "against": "–", "unit": "s", "target": 20}
-    if shutil.which("chromium") is None:
-        return {**row, "missing": "not measured: there is no Chromium"}
-    times = []
+    cells = [nbformat.v4.new_code_cell(STUDIO)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGS)
-        cells = [nbformat.v4.new_code_cell(STUDIO)]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), Path(folder) / "studio.ipynb")
-        for _ in range(pairs + 1):
-            start = time.perf_counter()
-            server = Lab(Path(folder))
-            page = browser.new_page()
-            notebook = Notebook(page, server, "studio.ipynb")
-            notebook.run_all()
-            page.locator(".nl-studio canvas").first.wait_for()
-            times.append(time.perf_counter() - start)
-            page.close()
+        page = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS).new_page()
+        start = time.perf_counter()
+        server = Lab(Path(folder))
+        try:
+            Notebook(page, server, "studio.ipynb").run_all()
+            page.locator(".nl-studio canvas").first.wait_for(timeout=MINUTE)
+            return time.perf_counter() - start
+        finally:
             server.stop()
-        browser.close()
-    warm = np.array(times[1:])  # the first fills the disk's cache
-    low, high = median_interval(warm)
-    return {**row, "ratio": float(np.median(warm)), "low": low, "high": high, "pairs": len(warm)}

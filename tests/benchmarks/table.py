@@ -1,40 +1,73 @@
-"""What was measured, as a table."""
+"""What `make bench` has stored, as the table in README: `python tests/benchmarks/table.py` writes it there."""
 
+import json
+from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- speed: from `make bench` -->", "<!-- end of the speed table -->"
-HEADS = "work", "against", "ours / theirs [95%]", "at most", ""
+RESULTS = Path(__file__).with_name("results.json")
+README = Path(__file__).parents[2] / "README.md"
+MARKS = "<!-- speed: from `make bench` -->", "<!-- end of the speed table -->"
+HEADS = "work", "against", "ours / theirs, with its 95% interval", "at most", "target"
+GROWTH_HEADS = "work", "grows with", "time", "expected", "memory", "expected"
+
+
+def stored() -> dict[str, Any]:
+    """Return what was measured: `rows`, `growth` and, by group, the `conditions` of both."""
+    empty: dict[str, Any] = {"conditions": {}, "rows": [], "growth": []}
+    return json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else empty
 
 
 def verdict(row: dict[str, Any]) -> str:
-    """Return whether the row reaches its target, with its whole interval or with the median alone."""
+    """Return whether the row reaches its target with its whole interval, with the median alone, or not."""
     if row["high"] <= row["target"]:
         return "reached"
     return "reached by the median" if row["ratio"] <= row["target"] else "missed"
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """Return the row of the table as text."""
-    precision = {"bf16": ", bf16"}.get(row.get("precision", ""), "")
-    head = [row["work"] + precision, row["against"]]
-    if "missing" in row:
-        return [*head, row["missing"], f"{row['target']:.2f}", "–"]
+    """Return a row's text; one that was not measured says why."""
+    head = [row["work"] + (", bf16" if row.get("precision") == "bf16" else ""), row["against"]]
     unit = f" {row['unit']}" if "unit" in row else ""
-    value = f"{row['ratio']:.2f}{unit} [{row['low']:.2f}, {row['high']:.2f}]"
-    return [*head, value, f"{row['target']:.2f}{unit}", verdict(row)]
+    target = f"{row['target']:.2f}{unit}"
+    if "missing" in row:
+        return [*head, f"not measured: {row['missing']}", target, "–"]
+    return [*head, f"{row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]{unit}", target, verdict(row)]
+
+
+def growth_cells(row: dict[str, Any]) -> list[str]:
+    """Return the text of a row on growth."""
+    memory = "below 10 MB" if row["memory"] is None else f"{row['memory']:.2f}"
+    expected = [f"{power:g}" for power in row["expected"]]
+    return [row["work"], row["of"], f"{row['time']:.2f}", expected[0], memory, expected[1]]
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """Return the table for README.md, with machine and versions."""
-    about = results["conditions"]
+    """Return the two tables for README, and what they were measured with."""
+    if not results["rows"]:
+        return "Not measured yet."
+    text = _lines(HEADS, map(cells, results["rows"]))
+    if results["growth"]:
+        said = "Time and memory grow with size to the power of, fitted to measured points:"
+        text += ["", said, "", *_lines(GROWTH_HEADS, map(growth_cells, results["growth"]))]
+    machines = dict.fromkeys(_said(about) for about in results["conditions"].values())
+    return "\n".join([*text, "", *machines])
+
+
+def _lines(heads: tuple[str, ...], rows: Any) -> list[str]:
+    return [f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *rows)]
+
+
+def _said(about: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    lines = ["| " + " | ".join(HEADS) + " |", "|---|---|---|---|---|"]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in results["rows"]]
-    machine = f"{about['cpu']}, {about['cores']} cores, {about['threads']} threads; {versions}."
-    return "\n".join([*lines, "", machine])
+    return f"{about['cpu']}, {about['threads']} threads; {versions}."
 
 
-def into(readme: str, results: dict[str, Any]) -> str:
-    """Return README.md with this table between its marks."""
-    before, after = readme[: readme.index(BEGIN) + len(BEGIN)], readme[readme.index(END) :]
-    return f"{before}\n{markdown(results)}\n{after}"
+def write() -> None:
+    """Write the tables into README, in place of what stands between the two marks."""
+    before, start, rest = README.read_text("utf-8").partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    README.write_text(f"{before}{start}\n{markdown(stored())}\n{end}{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    write()
