@@ -196,7 +196,7 @@ def torch_dreams(steps: int) -> Side:
             width=32,
             height=32,
             iters=steps,
-            custom_func=lambda outputs: outputs[0][K].mean(),
+            custom_func=lambda outputs: -outputs[0][0, K].mean(),
         )
 
     return Side(climb, prepared)

@@ -53,6 +53,7 @@ def lab(times: int) -> dict[str, Any]:
 def until_live(chromium: str) -> float:
     """Return the seconds until the widget is drawn in a browser that is open already."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+    import ipywidgets
     import nbformat
     from labdrive import CHROMIUM_ARGS, MINUTE, Lab, Notebook
     from playwright.sync_api import sync_playwright
@@ -62,8 +63,9 @@ def until_live(chromium: str) -> float:
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), Path(folder) / "studio.ipynb")
         page = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS).new_page()
+        extensions = Path(ipywidgets.__file__).parents[4] / "share" / "jupyter"  # of the environment it is installed in
         start = time.perf_counter()
-        server = Lab(Path(folder))
+        server = Lab(Path(folder), JUPYTER_PATH=str(extensions))
         try:
             Notebook(page, server, "studio.ipynb").run_all()
             page.locator(".nl-studio canvas").first.wait_for(timeout=MINUTE)
