@@ -10,7 +10,7 @@ let views = 0;
 
 function render({ model, el: host }) {
   const atlasId = `nl-tree-atlas-${++views}`;
-  let tree = arrange([]), drawn = null, cursor = null, anchor = null, follow = false, label = null, refit = true;
+  let tree = arrange([]), drawn = null, walked = [], cursor = null, anchor = null, follow = false, label = null, refit = true;
   let atlasBlob = null, atlasUrl = "", typed = "", typing = 0, saving = 0, chosen = 0, drawing = 0, filling = 0;
   const contents = new WeakMap(); // of the elements of items: what they show
 
@@ -107,16 +107,15 @@ function render({ model, el: host }) {
     return { id: atlasId, side: model.get("side"), columns: model.get("columns") };
   }
   function drawWays() {
-    const paths = model.get("paths"), nodes = paths.map(path => path.steps.map(step => step.node));
+    const paths = walked = model.get("paths"), nodes = paths.map(path => path.steps.map(step => step.node));
     const shared = paths.length < 2 ? 0 : nodes[0].findIndex((node, i) => node !== nodes[1][i]);
     const focused = [...ways.querySelectorAll("[role=slider]")].indexOf(document.activeElement);
     ways.replaceChildren(...paths.map((path, which) => wayElement(path, which, shared, wide(), sheet())));
     markWays();
     if (focused >= 0) ways.querySelectorAll("[role=slider]")[focused]?.focus({ preventScroll: true });
   }
-  function markWays() {
-    const paths = model.get("paths");
-    [...ways.children].forEach((section, which) => markWay(section, paths[which], model.get("selected"), wide(), which ? "" : LEGEND));
+  function markWays() { // on the bars that are drawn: a message may bring another selection before other paths
+    [...ways.children].forEach((section, which) => markWay(section, walked[which], model.get("selected"), wide(), which ? "" : LEGEND));
   }
   function wide() {
     return Math.max(200, host.clientWidth - 2);
