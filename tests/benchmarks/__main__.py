@@ -21,13 +21,13 @@ import starting
 import table
 import torch
 import typer
-from pairs import Comparison
+from pairs import Comparison, measure
 from rich.console import Console
 from rich.table import Table
 
 PEERS = "torch", "torch-lucent", "torch-dreams", "horama", "captum", "grad-cam", "fastcluster", "scipy"
-PAIRS, QUICK = 7, 0.05  # share of the steps, images and classes in a quick run
-GROUPS: dict[str, Callable[[float], Iterator[Comparison]]] = {
+PAIRS, QUICK = 7, 0.05  # and the share of the work in a quick run
+GROUPS: dict[str, Callable[[float], Iterator[list[Comparison]]]] = {
     "ascents": ascents.ascents,
     "large": ascents.large,
     "loop": ascents.loop,
@@ -35,6 +35,7 @@ GROUPS: dict[str, Callable[[float], Iterator[Comparison]]] = {
     "maps": maps.maps,
     "scans": maps.scans,
     "clusters": clusters.clusters,
+    "trees": clusters.trees,
 }
 ALL = (*GROUPS, "starting", "growth")
 
@@ -47,8 +48,11 @@ def rows_of(group: str, pairs: int, share: float) -> Iterator[dict[str, Any]]:
         yield starting.imports(pairs)
         yield starting.lab(pairs)
     else:
-        for comparison in GROUPS[group](share):
-            yield from comparison.measure(pairs)
+        for comparisons in GROUPS[group](share):
+            try:
+                yield from measure(comparisons, pairs)
+            except ValueError as error:  # the other rows are worth having
+                yield from (comparison.unmeasured(str(error)) for comparison in comparisons)
 
 
 def conditions() -> dict[str, Any]:
@@ -70,17 +74,6 @@ def installed(name: str) -> str:
         return "not installed"
 
 
-def merged(results: dict[str, Any], group: str, about: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the results with a group's rows in place of those it had."""
-    conditions = {name: {**results["conditions"], group: about}.get(name) for name in ALL}
-    results = {**results, "conditions": {name: found for name, found in conditions.items() if found}}
-    if group == "growth":
-        return {**results, "growth": rows}
-    kept = [row for row in results["rows"] if row["group"] != group]
-    both = kept + [{"group": group, **row} for row in rows]
-    return {**results, "rows": sorted(both, key=lambda row: ALL.index(row["group"]))}
-
-
 def main(
     groups: Annotated[list[str] | None, typer.Argument(help=f"Some of {', '.join(ALL)}; all if none.")] = None,
     pairs: Annotated[int, typer.Option(min=1, help="How often each side runs.")] = PAIRS,
@@ -90,14 +83,14 @@ def main(
     warnings.simplefilter("ignore")  # of the peers
     if unknown := set(groups or ()) - {*ALL}:
         raise typer.BadParameter(f"{', '.join(unknown)}; there are {', '.join(ALL)}")
-    results = {"conditions": {}, "rows": [], "growth": []} if quick else table.stored()
+    results = table.EMPTY if quick else table.stored()
     for group in groups or ALL:
         about, rows, start = conditions(), [], time.perf_counter()
         for row in rows_of(group, pairs, QUICK if quick else 1):
             rows.append(row)
             typer.echo(" · ".join((table.growth_cells if group == "growth" else table.cells)(row)))
         typer.echo(f"{group}: {time.perf_counter() - start:.0f} s")
-        results = merged(results, group, about, rows)
+        results = table.merged(results, group, about, rows, ALL)
         if not quick:
             table.RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
     shown = Table(*table.HEADS)
@@ -105,7 +98,7 @@ def main(
         shown.add_row(*table.cells(row))
     Console().print(shown)
     if not quick:
-        table.write()
+        table.README.write_text(table.into(table.README.read_text("utf-8"), results), "utf-8")
         growth.plot(results["growth"])
 
 

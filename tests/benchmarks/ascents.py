@@ -13,51 +13,49 @@ from pairs import Comparison, Side
 from torch import Tensor, nn
 
 RATE, STEPS, FEWER = 1.0, 100, 20
+DEEP = 1 / 1.8, 1 / 2.8  # at most, in fp32 and in bf16
 K = 3  # the channel, or the class
 FAR = 0.05  # of how far the objective rose; bf16 goes a little another way
 
 
-def ascents(share: float) -> Iterator[Comparison]:
+def ascents(share: float) -> Iterator[list[Comparison]]:
     """Yield the rows against lucent, torch-dreams and horama at 32×32."""
     one, sixteen = noise(1), noise(16)
     steps, fewer = of(STEPS, share), of(FEWER, share)
-    deep = {"fp32": 1 / 1.8, "bf16": 1 / 2.8}
-    yield climbs("layer1", one, steps, {"fp32": 1 / 3.5, "bf16": 1 / 6})
+    yield climbs("layer1", one, steps, (1 / 3.5, 1 / 6))
     for layer in ("layer4", "head"):
-        yield climbs(layer, one, steps, deep)
-        yield climbs(layer, one, steps, deep, frozen=True)
+        yield climbs(layer, one, steps, DEEP)
+        yield climbs(layer, one, steps, DEEP, frozen=True)
     for peer, side in (("torch-dreams", torch_dreams), ("horama", horama)):
-        ours = our_sides(lens(), "layer4.C3", one, steps)
-        yield Comparison(named("layer4", one), f"{peer}, as its users run it", ours, deep, side(steps))
+        about = f"{named('layer4', one)}, {steps} steps", f"{peer}, as its users run it"
+        ours = our_sides(lens(), address("layer4"), one, steps)
+        yield [Comparison(*about, DEEP[i], ours[p], side(steps), None, 0, p) for i, p in enumerate(ours)]
     channels = range(0, 256, 16)
-    ours = our_sides(lens(), [f"layer4.C{k}" for k in channels], sixteen, fewer)
-    theirs = lucent(cifar(), [("layer4", k) for k in channels], sixteen, fewer)
-    same = rises(lens(), [f"layer4.C{k}" for k in channels], sixteen)
-    work = "ascent, 16 images, a channel of layer4 for each"
-    yield Comparison(work, "lucent", ours, {"fp32": 1 / 1.8, "bf16": 1 / 3.4}, theirs, same, FAR)
+    units = [f"layer4.C{k}" for k in channels]
+    ours, theirs = our_sides(lens(), units, sixteen, fewer), lucent(cifar(), "layer4", channels, sixteen, fewer)
+    about = f"ascent, 16 images of 32×32, a channel of layer4 for each, {fewer} steps", "lucent"
+    targets, same = (1 / 1.8, 1 / 3.4), rises(lens(), units, sixteen)
+    yield [Comparison(*about, targets[i], ours[p], theirs, same, FAR, p) for i, p in enumerate(ours)]
 
 
-def large(share: float) -> Iterator[Comparison]:
+def large(share: float) -> Iterator[list[Comparison]]:
     """Yield the rows against lucent at 224×224."""
     for layer in ("layer1", "layer2", "layer3", "layer4", "fc"):
-        yield climbs(layer, noise(1, 224), of(FEWER, share), {"fp32": 1 / 4 if layer == "layer1" else 1 / 1.5})
+        yield climbs(layer, noise(1, 224), of(FEWER, share), (1 / 4 if layer == "layer1" else 1 / 1.5,))
 
 
-def loop(share: float) -> Iterator[Comparison]:
+def loop(share: float) -> Iterator[list[Comparison]]:
     """Yield the rows against a loop with nothing but the work in it, in the same precision."""
     start, steps = noise(1), of(STEPS, share)
     for layer in ("layer1", "layer4", "head"):
-        for precision in PRECISIONS:
-            ours = our_sides(lens(), address(layer), start, steps, [precision])
-            theirs = Side(
-                partial(bare, channel=K, start=start, steps=steps, rate=RATE), partial(folded, layer, precision)
-            )
-            same = rises(lens(), address(layer), start)
-            work = f"the loop itself: {named(layer, start)}"
-            yield Comparison(work, f"bare loop, {precision}", ours, {precision: 1.05}, theirs, same, FAR)
+        work, same = f"the loop itself: {named(layer, start)}, {steps} steps", rises(lens(), address(layer), start)
+        for precision, ours in our_sides(lens(), address(layer), start, steps).items():
+            climb = partial(bare, channel=K, start=start, steps=steps, rate=RATE)
+            theirs = Side(climb, partial(folded, layer, precision))
+            yield [Comparison(work, "bare loop", 1.05, ours, theirs, same, FAR, precision)]
 
 
-def frames(share: float) -> Iterator[Comparison]:
+def frames(share: float) -> Iterator[list[Comparison]]:
     """Yield the row of an ascent of which each step is shown in `AscentStudio`, against the same unseen."""
     import neurolens_widgets as nw
 
@@ -65,14 +63,18 @@ def frames(share: float) -> Iterator[Comparison]:
     steps = of(STEPS, share)
     images = nl.Images((noise(10) * 255).byte(), torch.arange(10), lens().classes, "test", "noise")
 
+    opened: list[nw.AscentStudio] = []
+
     def studio() -> nw.AscentStudio:
+        while opened:
+            opened.pop().close()  # waits for the verdict that the end of a run begins
         studio = nw.AscentStudio(lens(), images, f"logit:{K}", learning_rate=RATE, steps=steps)
         studio._runner.fps = 1e9  # each step
+        opened.append(studio)
         return studio
 
     def watched(studio: nw.AscentStudio) -> Tensor:
         studio.run(blocking=True)
-        studio.close()
         return studio.ascent.images  # type: ignore[union-attr]
 
     def unseen(studio: nw.AscentStudio) -> Tensor:
@@ -81,8 +83,8 @@ def frames(share: float) -> Iterator[Comparison]:
     def apart(a: Tensor, b: Tensor) -> float:
         return (a - b).abs().max().item()
 
-    sides = {"fp32": Side(watched, studio)}, {"fp32": 1.15}, Side(unseen, studio)
-    yield Comparison("a step with its frame in AscentStudio: a logit", "the step", *sides, apart, 1e-6)
+    sides = Side(watched, studio), Side(unseen, studio)
+    yield [Comparison("a step and its frame in AscentStudio: a logit", "the step", 1.15, *sides, apart, 1e-6)]
 
 
 def use_wires() -> None:
@@ -115,27 +117,26 @@ def named(layer: str, start: Tensor) -> str:
     return f"ascent, 1 image of {start.shape[2]}×{start.shape[3]}, {unit}"
 
 
-def climbs(layer: str, start: Tensor, steps: int, targets: dict[str, float], *, frozen: bool = False) -> Comparison:
-    """Return one ascent against lucent's."""
+def climbs(
+    layer: str, start: Tensor, steps: int, targets: tuple[float, ...], *, frozen: bool = False
+) -> list[Comparison]:
+    """Return one ascent against lucent's, in as many precisions as there are targets."""
     size = start.shape[-1]
     look, network = lens(size), cifar() if size == 32 else imagenet()
-    against = "lucent" + (", weights frozen by the user" if frozen else "")
-    ours, theirs = (
-        our_sides(look, address(layer), start, steps, [*targets]),
-        lucent(network, [(layer, K)], start, steps, frozen),
-    )
-    return Comparison(named(layer, start), against, ours, targets, theirs, rises(look, address(layer), start), FAR)
+    about = f"{named(layer, start)}, {steps} steps", "lucent" + (", weights frozen by the user" if frozen else "")
+    ours, theirs = our_sides(look, address(layer), start, steps), lucent(network, layer, [K], start, steps, frozen)
+    same = rises(look, address(layer), start)
+    pairs = zip(ours.items(), targets, strict=False)
+    return [Comparison(*about, target, side, theirs, same, FAR, p) for (p, side), target in pairs]
 
 
-def our_sides(
-    look: nl.Lens, unit: str | list[str], start: Tensor, steps: int, precisions: Sequence[str] = PRECISIONS
-) -> dict[str, Side]:
-    """Return plain SGD with free pixels, as the peers' loops have it."""
+def our_sides(look: nl.Lens, unit: str | list[str], start: Tensor, steps: int) -> dict[str, Side]:
+    """Return plain SGD with free pixels, as the peers' loops have it, by precision."""
 
     def climb(precision: Any, _: None) -> Tensor:
         return nl.Ascent(look, unit, start, RATE, steps, keep_range=False, precision=precision).run().images
 
-    return {precision: Side(partial(climb, precision)) for precision in precisions}
+    return {precision: Side(partial(climb, precision)) for precision in PRECISIONS}
 
 
 def rises(look: nl.Lens, unit: str | list[str], start: Tensor) -> Callable[[Tensor, Tensor], float]:
@@ -150,15 +151,16 @@ def rises(look: nl.Lens, unit: str | list[str], start: Tensor) -> Callable[[Tens
     return apart
 
 
-def lucent(network: nn.Module, units: list[tuple[str, int]], start: Tensor, steps: int, frozen: bool = False) -> Side:
+def lucent(
+    network: nn.Module, layer: str, channels: Sequence[int], start: Tensor, steps: int, frozen: bool = False
+) -> Side:
     """Return lucent's `render_vis` like for like: no transforms, no preprocessing, SGD, its own weight gradients."""
 
     def climb(model: nn.Module) -> Tensor:
         from lucent.optvis import objectives, render
 
         x = start.clone().requires_grad_()
-        several = len(units) > 1
-        parts = [objectives.channel(name, k, **({"batch": i} if several else {})) for i, (name, k) in enumerate(units)]
+        parts = [objectives.channel(layer, k, batch=i) for i, k in enumerate(channels)]
         render.render_vis(
             model,
             objectives.Objective.sum(parts),

@@ -1,5 +1,7 @@
 """How time and memory grow with the size of the work: exponents fitted to measured points, beside the expected ones."""
 
+import ctypes
+import gc
 import json
 import re
 import subprocess
@@ -18,7 +20,7 @@ from neurolens.studies.networks import ResNet18
 from scipy.spatial.distance import pdist, squareform
 
 PICTURE = Path(__file__).with_name("growth.png")
-SMALL = 10.0  # MB, below which memory is not fitted
+SMALL = 5.0  # MB, below which memory is not fitted
 Work = Callable[[], object]
 
 
@@ -41,28 +43,34 @@ class Growth:
     make: Callable[[int], Work]
 
 
+def ready(look: nl.Lens) -> nl.Lens:
+    """Return the lens when it has made the copy of the network that it works on."""
+    look.logits(noise(1, look.size[0]))
+    return look
+
+
 def climbing(unit: str, count: int, side: int) -> Work:
     """Return an ascent of two steps."""
-    look = nl.Lens(cifar(), size=(side, side))
+    look = ready(nl.Lens(cifar(), size=(side, side)))
     return lambda: nl.Ascent(look, unit, noise(count, side), 1.0, 2).run()
 
 
 def cam(size: int) -> Work:
     """Return Grad-CAM of so many images."""
-    look, images = nl.Lens(cifar()), noise(size)
+    look, images = ready(nl.Lens(cifar())), noise(size)
     return lambda: nl.grad_cam(look, images, "logit:3")
 
 
 def scanning(size: int) -> Work:
     """Return the scan of so many images."""
-    look = nl.Lens(cifar())
+    look = ready(nl.Lens(cifar()))
     images = nl.Images((noise(size) * 255).byte(), torch.arange(size) % 10, look.classes, "test", "noise")
     return lambda: nl.scan(look, images, progress=False)
 
 
 def ablating(size: int) -> Work:
     """Return the ablation of so many channels: a forward pass through the rest for each, which is as wide."""
-    look, image = nl.Lens(settled(ResNet18(10, size // 8), 32)), noise(1)
+    look, image = ready(nl.Lens(settled(ResNet18(10, size // 8), 32))), noise(1)
     return lambda: nl.contributions(look, image, "logit:3", method="zero")
 
 
@@ -79,13 +87,13 @@ def growing(size: int) -> Work:
 
 
 WORKS = (
-    Growth("ascent, a logit", "images at once", (4, 8, 16, 32), (1, 1), lambda n: climbing("logit:3", n, 32)),
+    Growth("ascent, a logit", "images at once", (8, 16, 32, 64), (1, 1), lambda n: climbing("logit:3", n, 32)),
     Growth("ascent, a logit", "side in pixels", (32, 64, 128, 256, 512), (2, 2), lambda n: climbing("logit:3", 1, n)),
     Growth("Grad-CAM", "images", (32, 64, 128, 256), (1, 1), cam),
     Growth("scan", "images", (500, 1000, 2000), (1, 0), scanning),
     Growth("contributions by ablation", "channels", (512, 1024, 2048), (2, 1), ablating),
-    Growth("Algorithm 1", "classes", (500, 1000, 2000, 4000), (2, 2), merging),
-    Growth("Algorithm 2", "images", (500, 1000, 2000, 4000), (2, 2), growing),
+    Growth("Algorithm 1", "classes", (1000, 2000, 4000, 8000), (2, 2), merging),
+    Growth("Algorithm 2", "images", (250, 500, 1000, 2000), (2, 2), growing),
 )
 
 
@@ -123,26 +131,32 @@ def plot(rows: list[dict[str, Any]], file: Path = PICTURE) -> None:
     figure, panels = plt.subplots(2, len(rows), figsize=(2.4 * len(rows), 5), squeeze=False, layout="constrained")
     for row, (above, below) in zip(rows, panels.T, strict=True):
         sizes = [point["size"] for point in row["points"]]
-        for panel, what, name in ((above, "seconds", "time"), (below, "megabytes", "memory")):
-            panel.loglog(sizes, [max(point[what], 1e-3) for point in row["points"]], "o-", color="#1f77b4")
+        for panel, what, name, power in zip(
+            (above, below), ("seconds", "megabytes"), ("time", "memory"), row["expected"], strict=True
+        ):
+            values = np.maximum([point[what] for point in row["points"]], 1e-3)
+            panel.loglog(sizes, values, "o-", color="#1f77b4")
+            panel.loglog(sizes, values[-1] * (np.array(sizes) / sizes[-1]) ** power, "--", color="#888888")
+            panel.set_ylim(values.min() / 3, values.max() * 3)
             panel.set_xticks(sizes, map(str, sizes), rotation=45)
             panel.minorticks_off()
-            found = "below 10 MB" if row[name] is None else f"{row[name]:.2f}"
-            panel.set_title(f"{found}; expected {row['expected'][name == 'memory']:g}", fontsize=9)
-        below.set_ylim(0.5, None)
+            found = "too small" if row[name] is None else f"{row[name]:.2f}"
+            panel.set_title(f"{found}; expected {power:g}", fontsize=9)
         below.set_xlabel(f"{row['work']}:\n{row['of']}", fontsize=9)
     panels[0, 0].set_ylabel("seconds")
     panels[1, 0].set_ylabel("MB beyond what was there")
-    figure.suptitle("Growth with size: fitted exponent and the expected one", fontsize=10)
+    figure.suptitle("Growth with size: the fitted exponent, and the expected one (dashed)", fontsize=10)
     figure.savefig(file, dpi=110)
 
 
 def measure(number: int, size: int) -> dict[str, float]:
     """Return the seconds of the better of two goes, and the memory that the first took beyond what was there."""
     growth = WORKS[number]
-    growth.make(growth.sizes[0])()  # what is set up once
+    growth.make(growth.sizes[0] // 8)()  # what is set up once
     work = growth.make(size)
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak so far
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # Linux with glibc: give back what was freed, so that it counts when used again
+    Path("/proc/self/clear_refs").write_text("5")  # and forget the peak so far
     before, times = resident("VmRSS"), []
     for _ in range(2):
         start = time.perf_counter()

@@ -1,7 +1,7 @@
 """Rows: Grad-CAM, contributions by ablation, the scan."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ TARGET = 3
 SCANNED, AT_ONCE = 10_000, 1250  # images, and how many of them in one go: the goes make up the whole
 
 
-def maps(share: float) -> Iterator[Comparison]:
+def maps(share: float) -> Iterator[list[Comparison]]:
     """Yield the rows of Grad-CAM and of contributions."""
     images = noise(max(2, round(64 * share)))
 
@@ -35,12 +35,13 @@ def maps(share: float) -> Iterator[Comparison]:
         with GradCAM(cifar(), [cifar().layer4]) as cam:
             return torch.from_numpy(cam(images, [ClassifierOutputTarget(TARGET)] * len(images)))
 
-    sides = {precision: Side(partial(ours, precision)) for precision in PRECISIONS}
-    work = f"Grad-CAM, {len(images)} images"
-    targets = {"fp32": 1 / 3, "bf16": 1 / 6}
-    yield Comparison(work, "pytorch-grad-cam", sides, targets, Side(grad_cam), as_pictures, 0.02)
-    yield Comparison(work, "captum", sides, {"fp32": 1.0, "bf16": 0.55}, Side(captum), unlike, 0.02)
-    yield ablation()
+    def rows(peer: str, side: Side, targets: tuple[float, float], apart: Callable) -> list[Comparison]:
+        about, pairs = (f"Grad-CAM, {len(images)} images", peer), zip(PRECISIONS, targets, strict=False)
+        return [Comparison(*about, target, Side(partial(ours, p)), side, apart, 0.02, p) for p, target in pairs]
+
+    yield rows("pytorch-grad-cam", Side(grad_cam), (1 / 3, 1 / 6), as_pictures)
+    yield rows("captum", Side(captum), (1.0, 0.55), unlike)
+    yield [ablation()]
 
 
 def ablation() -> Comparison:
@@ -59,19 +60,17 @@ def ablation() -> Comparison:
             peer = LayerFeatureAblation(cifar(), cifar().layer4)
             return peer.attribute(image, target=TARGET, layer_baselines=0, layer_mask=mask)[:, :, 0, 0]
 
-    sides = {"fp32": Side(ours)}, {"fp32": 1 / 3}, Side(captum)
-    return Comparison(
-        f"contributions of {shape[0]} channels by ablation", "captum LayerFeatureAblation", *sides, unlike, 0.01
-    )
+    about = f"contributions of {shape[0]} channels by ablation", "captum LayerFeatureAblation"
+    return Comparison(*about, 1 / 3, Side(ours), Side(captum), unlike, 0.01)
 
 
-def scans(share: float) -> Iterator[Comparison]:
+def scans(share: float) -> Iterator[list[Comparison]]:
     """Yield the rows of the scan against the network's own forward pass at the same precision, part by part."""
     count = round(SCANNED * share)
     pixels = torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     images = nl.Images(pixels, torch.arange(count) % 10, lens().classes, "test", "noise")
     part = slice(0, min(count, AT_ONCE))
-    for precision, target in (("fp32", 1.04), ("bf16", 1.08)):
+    for precision, target in zip(PRECISIONS, (1.04, 1.08), strict=False):
         network = copy.deepcopy(cifar()).to(torch.bfloat16 if precision == "bf16" else torch.float32)
 
         def ours(precision: Any, _: None) -> Tensor:
@@ -87,9 +86,9 @@ def scans(share: float) -> Iterator[Comparison]:
             hook.remove()
             return torch.cat(pooled).flatten(1).double().mean(0)
 
-        sides = {precision: Side(partial(ours, precision))}, {precision: target}, Side(partial(theirs, network))
-        work = f"scan, {part.stop:,} of {count:,} images at a time, five stages and 8,192 neurons"
-        yield Comparison(work, f"bare forward, {precision}", *sides, unlike, 0.01)
+        about = f"scan, {part.stop:,} of {count:,} images at a time, five stages and 8,192 neurons", "bare forward"
+        sides = Side(partial(ours, precision)), Side(partial(theirs, network))
+        yield [Comparison(*about, target, *sides, unlike, 0.01, precision)]
 
 
 def unlike(a: Tensor, b: Tensor) -> float:

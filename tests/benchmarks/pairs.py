@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+LONG = 10.0  # seconds of a go that no set-up can matter to
 
 
 @dataclass(frozen=True)
@@ -35,59 +36,87 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is measured together: our side in one precision or several, and the other side, in turn.
+    """One row of the table before it is measured.
 
     Attributes:
         work: What is done.
         against: By whom else.
-        ours: Our side, by precision; theirs is fp32 unless `against` says otherwise.
-        targets: What each of these ratios ours / theirs is to be at most.
+        target: What the ratio ours / theirs is to be at most.
+        ours: Our side.
         theirs: The other side.
         apart: How far the two results are from each other; None where the other side does other work, and `against`
             says so.
         tolerance: How far they may be.
-        most: Of pairs, where a single one takes minutes.
+        precision: Ours; theirs is fp32 where `against` does not say otherwise.
     """
 
     work: str
     against: str
-    ours: dict[str, Side]
-    targets: dict[str, float]
+    target: float
+    ours: Side
     theirs: Side
-    apart: Callable[[Any, Any], float] | None = None
-    tolerance: float = 0.0
-    most: int = 1000
+    apart: Callable[[Any, Any], float] | None
+    tolerance: float
+    precision: str = "fp32"
 
-    def measure(self, pairs: int) -> Iterator[dict[str, Any]]:
-        """Yield a row for each precision; where one cannot be measured, it says why."""
-        heads = {
-            name: {"work": self.work, "against": self.against, "precision": name, "target": self.targets[name]}
-            for name in self.ours
-        }
-        sides, results = {**self.ours, "theirs": self.theirs}, {}
-        try:
-            for name in reversed(sides):  # the first go of each side is not timed
-                results[name] = sides[name].once()[1]
-        except ImportError as error:
-            yield from ({**head, "missing": str(error)} for head in heads.values())
-            return
-        times: dict[str, list[float]] = {name: [] for name in sides}
-        for i in range(min(pairs, self.most)):
-            for name in sides if i % 2 else reversed(sides):
-                times[name].append(sides[name].once()[0])
-        theirs = np.array(times["theirs"])
-        for name, head in heads.items():
-            apart = None if self.apart is None else float(self.apart(results[name], results["theirs"]))
-            if apart is not None and not apart <= self.tolerance:
-                yield {**head, "missing": f"the results are {apart:.2g} apart, more than {self.tolerance:g}"}
-                continue
-            own = np.array(times[name])
-            seconds = {"seconds": float(np.median(own)), "their_seconds": float(np.median(theirs))}
-            yield {**head, **spread(own / theirs), **seconds, "pairs": len(own), "apart": apart}
+    def unmeasured(self, reason: str) -> dict[str, Any]:
+        """Return the row that says why there is no number."""
+        return {**self._head, "ratio": None, "low": None, "high": None, "missing": reason}
+
+    def measured(self, own: np.ndarray, theirs: np.ndarray, apart: float | None) -> dict[str, Any]:
+        """Return the row: the median ratio and its interval, median seconds, and how far the results are apart."""
+        seconds = {"seconds": float(np.median(own)), "their_seconds": float(np.median(theirs))}
+        return {**self._head, **spread(own / theirs), **seconds, "pairs": len(own), "apart": apart}
+
+    def measure(self, pairs: int) -> dict[str, Any]:
+        """Return the row of this comparison alone; see `measure`."""
+        return measure([self], pairs)[0]
+
+    @property
+    def _head(self) -> dict[str, Any]:
+        return {"work": self.work, "against": self.against, "precision": self.precision, "target": self.target}
+
+
+def measure(comparisons: Sequence[Comparison], pairs: int) -> list[dict[str, Any]]:
+    """Return the rows of comparisons with one and the same other side, which runs once in each round.
+
+    Args:
+        comparisons: Our sides, such as that in fp32 and that in bf16.
+        pairs: How many rounds.
+
+    Raises:
+        ValueError: If a side does not come to the other's result.
+    """
+    sides = [*(one.ours for one in comparisons), comparisons[0].theirs]
+    try:
+        first, results = zip(*(side.once() for side in sides), strict=True)
+    except ImportError as error:
+        return [one.unmeasured(str(error)) for one in comparisons]
+    gaps = [
+        None if one.apart is None else float(one.apart(result, results[-1]))
+        for one, result in zip(comparisons, results, strict=False)
+    ]
+    for one, gap in zip(comparisons, gaps, strict=True):
+        if gap is not None and not gap <= one.tolerance:
+            raise ValueError(f"{one.work}, {one.precision}, against {one.against}: the results are {gap:.2g} apart")
+    times = [first] if min(first) > LONG else []
+    while len(times) < pairs:
+        taken = [*first]
+        for place in range(len(sides)) if len(times) % 2 == 0 else reversed(range(len(sides))):
+            taken[place] = sides[place].once()[0]
+        times.append(tuple(taken))
+    *own, theirs = np.array(times).T
+    return [one.measured(found, theirs, gap) for one, found, gap in zip(comparisons, own, gaps, strict=True)]
+
+
+def median_interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the order statistics that hold the median with 95%, by the binomial; all of the values where n < 9."""
+    ordered = np.sort(values)
+    place = max(0, int(stats.binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5)) - 1)
+    return float(ordered[place]), float(ordered[-1 - place])
 
 
 def spread(values: np.ndarray) -> dict[str, float]:
-    """Return the median with the order statistics that hold it with 95%; all of the values where there are below 9."""
-    ordered = np.sort(values)
-    place = max(0, int(stats.binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5)) - 1)
-    return {"ratio": float(np.median(ordered)), "low": float(ordered[place]), "high": float(ordered[-1 - place])}
+    """Return the median and its interval, as a row has them."""
+    low, high = median_interval(values)
+    return {"ratio": float(np.median(values)), "low": low, "high": high}

@@ -1,6 +1,7 @@
 """What `make bench` has stored, as the table in README: `python tests/benchmarks/table.py` writes it there."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,26 @@ RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).parents[2] / "README.md"
 MARKS = "<!-- speed: from `make bench` -->", "<!-- end of the speed table -->"
 HEADS = "work", "against", "ours / theirs, with its 95% interval", "at most", "target"
+EMPTY: dict[str, Any] = {"conditions": {}, "rows": [], "growth": []}
 GROWTH_HEADS = "work", "grows with", "time", "expected", "memory", "expected"
 
 
 def stored() -> dict[str, Any]:
     """Return what was measured: `rows`, `growth` and, by group, the `conditions` of both."""
-    empty: dict[str, Any] = {"conditions": {}, "rows": [], "growth": []}
-    return json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else empty
+    return json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else EMPTY
+
+
+def merged(
+    results: dict[str, Any], group: str, about: dict[str, Any], rows: list[dict[str, Any]], order: Sequence[str]
+) -> dict[str, Any]:
+    """Return the results with a group's rows in place of those it had, the groups in this order."""
+    found = {**results["conditions"], group: about}
+    results = {**results, "conditions": {name: found[name] for name in order if name in found}}
+    if group == "growth":
+        return {**results, "growth": rows}
+    kept = [row for row in results["rows"] if row["group"] != group]
+    both = kept + [{"group": group, **row} for row in rows]
+    return {**results, "rows": sorted(both, key=lambda row: order.index(row["group"]))}
 
 
 def verdict(row: dict[str, Any]) -> str:
@@ -36,7 +50,7 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 def growth_cells(row: dict[str, Any]) -> list[str]:
     """Return the text of a row on growth."""
-    memory = "below 10 MB" if row["memory"] is None else f"{row['memory']:.2f}"
+    memory = "too small" if row["memory"] is None else f"{row['memory']:.2f}"
     expected = [f"{power:g}" for power in row["expected"]]
     return [row["work"], row["of"], f"{row['time']:.2f}", expected[0], memory, expected[1]]
 
@@ -47,8 +61,13 @@ def markdown(results: dict[str, Any]) -> str:
         return "Not measured yet."
     text = _lines(HEADS, map(cells, results["rows"]))
     if results["growth"]:
-        said = "Time and memory grow with size to the power of, fitted to measured points:"
-        text += ["", said, "", *_lines(GROWTH_HEADS, map(growth_cells, results["growth"]))]
+        said = "Time and memory grow with a power of the size, which is fitted to measured points"
+        text += [
+            "",
+            f"{said} ([picture](tests/benchmarks/growth.png)):",
+            "",
+            *_lines(GROWTH_HEADS, map(growth_cells, results["growth"])),
+        ]
     machines = dict.fromkeys(_said(about) for about in results["conditions"].values())
     return "\n".join([*text, "", *machines])
 
@@ -62,12 +81,12 @@ def _said(about: dict[str, Any]) -> str:
     return f"{about['cpu']}, {about['threads']} threads; {versions}."
 
 
-def write() -> None:
-    """Write the tables into README, in place of what stands between the two marks."""
-    before, start, rest = README.read_text("utf-8").partition(MARKS[0])
+def into(readme: str, results: dict[str, Any]) -> str:
+    """Return README's text with the tables between the two marks."""
+    before, start, rest = readme.partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
-    README.write_text(f"{before}{start}\n{markdown(stored())}\n{end}{after}", "utf-8")
+    return f"{before}{start}\n{markdown(results)}\n{end}{after}"
 
 
 if __name__ == "__main__":
-    write()
+    README.write_text(into(README.read_text("utf-8"), stored()), "utf-8")
