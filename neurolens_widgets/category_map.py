@@ -183,8 +183,9 @@ class CategoryMap(JudgedCard):
             self._take()
 
     def _take(self) -> None:
-        """Show the network and layer asked for."""
-        self._shown = self.network, self.layer
+        """Show the network and layer asked for, or while they are being measured those shown before."""
+        if (self.network, self.layer) in self._known:
+            self._shown = self.network, self.layer
         self.categories = self._known[self._shown].categories.only(*self.names)
         self.hierarchy = self.categories.hierarchy()
         if self.category not in self.names:
@@ -198,7 +199,7 @@ class CategoryMap(JudgedCard):
         elif (self.network, self.layer) in self._known:
             self._take()
         else:
-            self._runner.start(self._measure(self.network, self.layer))
+            self._runner.start_next(self._measure(self.network, self.layer))
             self._view.show_head()
 
     def _rearrange(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neurolens.cache import written_whole
+from neurolens.course import PROGRESS
 
 KINDS = ("object", "part", "scene", "texture", "material", "colour")  # the six semantic types of §2.3
 STALE_SECONDS = 10  # whoever holds the file for longer than this has died
@@ -50,10 +51,12 @@ class Kept:
                 now = (about.st_mtime_ns, about.st_size)
                 if now != self._seen:
                     self._kept, self._seen = self._read().get(self.section, {}), now
-            except OSError:
-                pass  # none yet, or out of reach: what is known stays
+            except FileNotFoundError:
+                pass  # none yet, or no longer: what is known stays
+            except OSError as error:
+                self.message = f"{self.file} cannot be read or set aside ({error}); mend it, or delete it."
             found: dict[str, Any] = {**self._kept, **self._unwritten}
-        return {name: entry for name, entry in found.items() if entry}
+        return {name: entry for name, entry in found.items() if isinstance(entry, dict) and entry}
 
     def check(self) -> None:
         """Try whether the file can be written, and leave it as it is.
@@ -104,6 +107,15 @@ class Kept:
                 self.message = (
                     f"{self.file} cannot be written ({error}); the {self.what} are kept until the kernel ends."
                 )
+
+
+class Progress(Kept):
+    """What a learner did in the course: one section for predictions, one for exercises."""
+
+    what = "guesses and answers"
+
+    def __init__(self, section: str):
+        super().__init__(PROGRESS, section)
 
 
 class Labels(Kept):

@@ -1,20 +1,15 @@
 """Predict before you look: a question whose guess is kept and comes back beside the answer."""
 
-import json
-import os
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 from IPython.display import HTML
-from neurolens.cache import written_whole
 
+from neurolens_widgets.labels import Progress
 from neurolens_widgets.readouts import style_sheet, text
-
-PROGRESS_FILE = "neurolens_progress.json"  # beside the notebook, the kernel's working folder
 
 
 class Prediction(widgets.VBox):
@@ -27,7 +22,6 @@ class Prediction(widgets.VBox):
 
     Attributes:
         guess: One of the choices, or None; setting it is the same as a click.
-        message: What went wrong with the file, or nothing.
 
     Raises:
         ValueError: If there are fewer than two choices, or two that are equal; if `guess` is set to none of them.
@@ -45,8 +39,8 @@ class Prediction(widgets.VBox):
         heading = text(f"<h4>Your prediction</h4><p>{escape(question)}</p>")
         super().__init__([style_sheet(), heading, self._radio.add_class("nl-choices"), self._foot])
         self.add_class("nl-card").add_class("nl-prediction")
-        progress, self.message = _read()
-        kept = progress.get("predictions", {}).get(key)
+        self._progress = Progress("predictions")
+        kept = self._progress.entries().get(key, {}).get("guess")
         self.guess = kept if kept in self.choices else None
         traitlets.link((self, "guess"), (self._radio, "value"))
         self.observe(lambda _: self._keep(), "guess")
@@ -79,10 +73,13 @@ class Prediction(widgets.VBox):
         return HTML(f"<p><b>{escape(self.question)}</b></p>{self._verdict}")
 
     def _keep(self) -> None:
-        progress, self.message = _read()
-        progress.setdefault("predictions", {})[self.key] = self.guess
-        self.message = _write(progress) or self.message
+        self._progress.keep(self.key, None if self.guess is None else {"guess": self.guess})
         self._show()
+
+    @property
+    def message(self) -> str:
+        """What went wrong with the file, or nothing."""
+        return self._progress.message
 
     def _show(self) -> None:
         kept = "Kept; you will meet it again at the verdict." if self.guess else "Choose before you go on."
@@ -97,34 +94,3 @@ class Prediction(widgets.VBox):
         lines = "".join(f"<br>{mark} {escape(choice)}" for mark, choice in zip(marks, self.choices, strict=True))
         still = f"<p><b>{escape(self.question)}</b>{lines}</p>{self._verdict}"
         return {**super()._repr_mimebundle_(**kwargs), "text/html": still}
-
-
-def _read() -> tuple[dict[str, Any], str]:
-    """Return what the file holds, and a message where it could not be read; a broken file is set aside."""
-    path = Path(PROGRESS_FILE)
-    try:
-        progress = json.loads(path.read_text("utf-8"))
-        if not isinstance(progress, dict) or not isinstance(progress.get("predictions", {}), dict):
-            raise ValueError("it does not hold predictions")
-    except FileNotFoundError:
-        return {}, ""
-    except OSError as error:
-        return {}, f"{path} cannot be read ({error}); guesses of earlier sessions are missing."
-    except ValueError as error:
-        aside = path.with_suffix(".broken.json")
-        try:
-            os.replace(path, aside)
-        except OSError as refusal:
-            return {}, f"{path} is damaged ({error}) and cannot be renamed ({refusal}); delete it, or mend it."
-        return {}, f"{path} was damaged ({error}); it was renamed {aside.name}, and a new one is begun."
-    return progress, ""
-
-
-def _write(progress: dict[str, Any]) -> str:
-    """Write the file whole or not at all; return a message where it cannot be written."""
-    try:
-        with written_whole(Path(PROGRESS_FILE)) as draft:
-            draft.write_text(json.dumps(progress, indent=1), "utf-8")
-    except OSError as error:
-        return f"The guess is kept only until the kernel ends: {PROGRESS_FILE} cannot be written ({error})."
-    return ""

@@ -167,7 +167,7 @@ class PredictionTable(Card):
         if self.network in self._known:
             self._take()
         else:
-            self._runner.start(self._ask(self.network))
+            self._runner.start_next(self._ask(self.network))
             self._view.show_head()
 
     def _pick(self) -> None:

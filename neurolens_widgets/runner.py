@@ -56,6 +56,7 @@ class Runner:
         self.first_frame_seconds = self.frames_per_second = float("nan")
         self._show, self._end = show, end
         self._work: _Work | None = None
+        self._next: Iterable[Any] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -85,9 +86,21 @@ class Runner:
             target = contextvars.copy_context().run
             threading.Thread(target=target, args=(self._drain, work), name="neurolens", daemon=True).start()
 
+    def start_next(self, frames: Iterable[Any]) -> None:
+        """Drain `frames` as soon as what is at work has come to its end; a later wish takes the place of an earlier.
+
+        Returns at once, for work whose steps are long.
+        """
+        with self._lock:
+            if self._work is not None and not self._work.over.is_set():
+                self._next = frames
+                self._work.stop.set()
+                return
+        self.start(frames)
+
     def stop(self, timeout: float = 10) -> bool:
         """Ask for the end and wait for it: no step begins after the current one. Returns whether it is over."""
-        work = self._work
+        work, self._next = self._work, None
         if work is None:
             return True
         work.stop.set()
@@ -128,7 +141,11 @@ class Runner:
         try:
             self._end(error, work.exhausted and error is None)
         finally:
-            work.over.set()
+            with self._lock:
+                following, self._next = self._next, None
+                work.over.set()
+            if following is not None:
+                self.start(following)
 
 
 @dataclass

@@ -115,7 +115,7 @@ def test_a_checkpoint_of_something_else_or_damaged_is_made_anew(lens, tmp_path):
     with pytest.warns(UserWarning, match="is of another network or recipe; climbing again"):
         build(lens, checkpoint=checkpoint)
     checkpoint.write_bytes(b"torn")
-    with pytest.warns(UserWarning, match=r"atlas.npz is damaged .*; delete it; climbing again"):
+    with pytest.warns(UserWarning, match=r"atlas.npz cannot be used .*damaged.*making it again"):
         build(lens, checkpoint=checkpoint)
     save_arrays(checkpoint, {"units": []}, {"scores": np.zeros(0)})
     with pytest.raises(ValueError, match=r"is no atlas \('images' is missing\); delete it"):

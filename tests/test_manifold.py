@@ -119,7 +119,7 @@ def test_a_cache_of_something_else_is_made_again(images, cache):
     (solid,) = {*cache.iterdir()} - known
     for file in known:
         file.write_bytes(solid.read_bytes())
-    with pytest.warns(UserWarning, match="is of something else; making it again"):
+    with pytest.warns(UserWarning, match=r"is of something else\); making it again"):
         again = embed_pixels(images, 2, "pca")
     np.testing.assert_array_equal(flat.points, again.points)
 

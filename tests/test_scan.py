@@ -148,7 +148,7 @@ def test_a_checkpoint_of_something_else_or_damaged_is_made_anew(lens, images, fo
         again = scan(lens, images, batch_size=10, checkpoint=checkpoint, progress=False)
     assert len(again) == N
     checkpoint.write_bytes(checkpoint.read_bytes()[:500])
-    with pytest.warns(UserWarning, match=r"scan.npz is damaged .*; delete it; scanning again"):
+    with pytest.warns(UserWarning, match=r"scan.npz cannot be used .*damaged.*making it again"):
         again = scan(lens, images, batch_size=10, checkpoint=checkpoint, progress=False)
     np.testing.assert_array_equal(again.units["high"].top.images, found.units["high"].top.images)
 

@@ -4,7 +4,6 @@ import neurolens as nl
 import pytest
 import torch
 from neurolens.claims import super_set, super_training
-from neurolens.studies.tuning import fine_tune
 
 
 @pytest.fixture
@@ -43,26 +42,3 @@ def test_learning_from_both_kinds_is_measured(lens, real):
     verdict = found.verdict()
     assert verdict.claim.id == "super-train"
     assert "width 4 trained for 12 steps on up to 2 images of each of 3 classes, 2 seeds" in verdict.setting
-
-
-def test_fine_tuning_changes_the_named_layers_alone(network, real):
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    tuned = fine_tune(network, real, ["layer4", "head"], steps=5, learning_rate=0.1)
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, before[name]), f"{name} of the network given has changed"
-    changed = {name.split(".")[0] for name, value in tuned.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed == {"layer4", "head"}
-    buffers = dict(tuned.named_buffers())
-    assert all(torch.equal(value, before[name]) for name, value in buffers.items())
-    loss = [torch.nn.functional.cross_entropy(net(real.rgb()), real.labels).item() for net in (network, tuned)]
-    assert loss[1] < loss[0]
-    again = fine_tune(network, real, ["layer4", "head"], steps=5, learning_rate=0.1)
-    assert torch.equal(again.head.weight, tuned.head.weight)
-    other = fine_tune(network, real, ["layer4", "head"], steps=5, learning_rate=0.1, seed=1)
-    assert not torch.equal(other.head.weight, tuned.head.weight)
-
-
-@pytest.mark.parametrize("layers", [["layer5"], []])
-def test_fine_tuning_needs_layers_that_exist(network, real, layers):
-    with pytest.raises(ValueError, match=r"`layers` \(=\[.*\]\) must be modules of the network"):
-        fine_tune(network, real, layers)

@@ -121,6 +121,6 @@ def test_a_study_s_tree_grows_once(study, monkeypatch, tmp_path):
         open_prediction_tree(study, "near_pair", category, progress=False, **changes)
     assert len([*(tmp_path / "trees").iterdir()]) == 4
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.warns(UserWarning, match="is damaged .* growing the tree again"):
+    with pytest.warns(UserWarning, match=r"cannot be used \(.* is damaged .* making it again"):
         again = open_prediction_tree(study, "near_pair", category, progress=False)
     assert again.merges == first.merges

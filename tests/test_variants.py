@@ -60,7 +60,7 @@ def test_a_network_of_ones_own_goes_before_the_shipped_one_and_a_lost_one_is_tra
 
     monkeypatch.setattr(variants, "find_card", lambda study, name: None)
     first = variants.variant_lens("decoy").network.head.weight
-    assert len([*(tmp_path / "variants").iterdir()]) == 1
+    assert len([*(tmp_path / "trained").iterdir()]) == 1
     assert torch.equal(variants.variant_lens("decoy").network.head.weight, first)  # from the cache, not trained anew
 
 

@@ -4,14 +4,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 
 def cache_folder() -> Path:
@@ -35,6 +38,28 @@ def written_whole(target: Path) -> Iterator[Path]:
         os.replace(draft, target)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
+
+
+def recalled(load: Callable[[Path], T], file: Path) -> T | None:
+    """Return what `load` reads from a file of the cache, or None where there is none or, with a warning, a damaged one.
+
+    Made again, it takes the damaged one's place.
+    """
+    try:
+        return load(file)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        warnings.warn(f"{file} cannot be used ({error}); making it again", stacklevel=3)
+        return None
+
+
+def remembered(save: Callable[[Path], object], file: Path) -> None:
+    """Write what can be made again; where the disk refuses, go on with a warning: what was made is not lost by it."""
+    try:
+        save(file)
+    except OSError as error:
+        warnings.warn(f"{file} cannot be written ({error}); going on without", stacklevel=3)
 
 
 def save_arrays(file: Path, card: Mapping[str, object], arrays: Mapping[str, NDArray[Any]]) -> None:

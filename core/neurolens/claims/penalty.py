@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float64
 
 from neurolens.claims.ledger import Check, Claim, Verdict
-from neurolens.claims.small import trained
 from neurolens.clustering.agreement import agreement
 from neurolens.clustering.categories import Categories, measure_categories
 from neurolens.clustering.penalty import CategoryPenalty, evenly, penalise, severity
@@ -116,7 +115,7 @@ def penalty_training(
     for seed in seeds:
         for loss, factor in losses.items():
             settings = Recipe(**{**vars(recipe), "seed": seed})
-            network = trained(settings, images, test, factor, progress=progress)
+            network = train_once(settings, images, test, penalty=factor, progress=progress)
             predicted = predict(network, test).argmax(1)
             found["accuracies"][loss].append((predicted == test.labels).double().mean().item())
             found["severities"][loss].append(severity(predicted, test.labels, tree.cophenetic))

@@ -11,10 +11,10 @@ from tqdm.auto import tqdm
 
 from neurolens import statistics
 from neurolens.claims.ledger import Check, Claim, Verdict
+from neurolens.clustering.updating import module_weights, update
 from neurolens.lens import Lens
 from neurolens.studies.data import Images, gaussian_noise
 from neurolens.studies.training import Recipe, accuracy, train
-from neurolens.studies.tuning import fine_tune
 from neurolens.units import logit
 from neurolens.visualization.ascent import Ascent
 
@@ -114,7 +114,8 @@ def super_training(
     """
     found: dict[str, dict[int, list[float]]] = {kind: {k: [] for k in counts} for kind in ("super", "real")}
     tuned: dict[str, list[float]] = {"before": [_accuracy(lens, test)], "super": [], "real": []}
-    layers = [lens.stages[-1], [name for name in lens.layers if len(lens.layers[name]) == 1][-1]]
+    highest = lens.stages[-1], [name for name in lens.layers if len(lens.layers[name]) == 1][-1]
+    weights = {name: mask for layer in highest for name, mask in module_weights(lens.network, layer).items()}
     with tqdm(total=seeds * (2 * len(counts) + 1), desc="super-train", disable=not progress, leave=False) as bar:
         for seed in range(seeds):
             fake = super_set(lens, images, counts[-1], steps=steps, learning_rate=learning_rate, seed=seed)
@@ -124,7 +125,7 @@ def super_training(
                 for k in counts:
                     found[kind][k].append(_learn(_few(pool, k, seed), test, width, updates, seed))
                     bar.update()
-                tuned[kind].append(accuracy(fine_tune(lens.network, pool, layers, steps=updates, seed=seed), test))
+                tuned[kind].append(accuracy(update(lens.network, pool, weights, steps=updates, seed=seed), test))
     setting = (
         f"{lens.name}; networks of width {width} trained for {updates} steps on up to {counts[-1]} images of each of "
         f"{len(lens.classes)} classes, {seeds} seeds, tested on {len(test)} {test.split} images of {test.source}"

@@ -9,7 +9,6 @@ import torch
 from tqdm.auto import tqdm
 
 from neurolens.claims.ledger import Check, Claim, Verdict
-from neurolens.claims.small import trained
 from neurolens.clustering.arrivals import SHIFTS, Arrival, arrive
 from neurolens.clustering.prediction_tree import PredictionTree
 from neurolens.clustering.tree_growth import grow_category_tree
@@ -17,7 +16,7 @@ from neurolens.clustering.updating import count_paths, filter_weights, head_of, 
 from neurolens.lens import Lens
 from neurolens.statistics import Estimate, over_seeds
 from neurolens.studies.data import Images
-from neurolens.studies.training import Recipe, accuracy
+from neurolens.studies.training import Recipe, accuracy, train_once
 
 NEW_CLASS = "a new class"
 BEFORE, CRITICAL, RANDOM, HEAD, EVERYTHING = "before", "critical filters", "random filters", "the head", "everything"
@@ -123,7 +122,7 @@ def without_a_class(
         absent = images.classes[-1 - seed % len(images.classes)]
         kept = tuple(name for name in images.classes if name != absent)
         settings = replace(recipe, seed=seed)
-        network = trained(settings, images.only(*kept), test.only(*kept), progress=progress)
+        network = train_once(settings, images.only(*kept), test.only(*kept), progress=progress)
         name = f"width {recipe.width}, seed {seed}, without {absent}"
         lenses.append(Lens(network, kept, images.size, name=name))
     return lenses

@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from neurolens import statistics
-from neurolens.cache import cache_folder, load_arrays, save_arrays
+from neurolens.cache import cache_folder, load_arrays, recalled, remembered, save_arrays
 from neurolens.clustering.separation import FEWEST, VOTERS, Separation, separation, trustworthiness
 from neurolens.lens import Lens, Precision
 from neurolens.statistics import Estimate
@@ -264,18 +265,15 @@ def _kept(key: Mapping[str, Any], make: Callable[[], dict[str, NDArray[Any]]]) -
     key = {"form": FORM, **key}
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     file = cache_folder() / "manifolds" / f"{digest}.npz"
-    try:
-        card, arrays = load_arrays(file)
-        if card == key:
-            return arrays
-        warnings.warn(f"{file} is of something else; making it again", stacklevel=4)
-    except FileNotFoundError:
-        pass
-    except ValueError as error:
-        warnings.warn(f"{error}; making it again", stacklevel=4)
-    arrays = make()
-    try:
-        save_arrays(file, key, arrays)
-    except OSError as error:
-        warnings.warn(f"{file} cannot be written ({error}); going on without", stacklevel=4)
+
+    def load(place: Path) -> dict[str, NDArray[Any]]:
+        card, arrays = load_arrays(place)
+        if card != key:
+            raise ValueError("it is of something else")
+        return arrays
+
+    arrays = recalled(load, file)
+    if arrays is None:
+        made = arrays = make()
+        remembered(lambda place: save_arrays(place, key, made), file)
     return arrays

@@ -95,8 +95,8 @@ def severity(
 
 def relative(distances: Float64[np.ndarray, "k k"]) -> Float64[np.ndarray, "k k"]:
     """Return the distances divided by their mean over all pairs of different categories."""
-    k = len(distances)
-    return distances * (k * (k - 1) / distances.sum())
+    k, total = len(distances), distances.sum()
+    return distances * (k * (k - 1) / total) if total else distances
 
 
 def levels_apart(known: Groups, classes: Sequence[str]) -> Float64[np.ndarray, "k k"]:

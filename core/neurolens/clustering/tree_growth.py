@@ -1,7 +1,6 @@
 """Growing prediction trees: from vectors, from a category of a network, or from the cache (§3.2, Fig. 10)."""
 
 import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from tqdm.auto import tqdm
 
-from neurolens.cache import cache_folder, load_arrays, save_arrays
+from neurolens.cache import cache_folder, load_arrays, recalled, remembered, save_arrays
 from neurolens.clustering.filters import Filters, filters_of
 from neurolens.clustering.prediction_tree import PredictionTree
 from neurolens.clustering.tree_merges import Merge, TreeOptions, merge_closest
@@ -124,26 +123,19 @@ def open_prediction_tree(
     key = repr((about, filters_of(lens, layer, kind), _members(images, category), options))
     name = f"{study.name}-{network}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     file = cache_folder() / "trees" / name
-    tree = _stored(file)
+    tree = recalled(_load, file)
     if tree is None:
         tree = grow_category_tree(
             lens, images, category, layer, kind=kind, options=options, precision=precision, progress=progress
         )
-        assert tree.vectors is not None
-        save_arrays(file, tree.as_dict(), {"vectors": tree.vectors})
+        card, arrays = tree.as_dict(), {"vectors": tree.outputs()}
+        remembered(lambda place: save_arrays(place, card, arrays), file)
     return tree
 
 
-def _stored(file: Path) -> PredictionTree | None:
-    """Return the tree in a file of the cache, or None, with a warning where it is damaged."""
-    try:
-        card, arrays = load_arrays(file)
-        return PredictionTree.from_dict(card, arrays.get("vectors"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        warnings.warn(f"{file}: {error}; growing the tree again", stacklevel=3)
-        return None
+def _load(file: Path) -> PredictionTree:
+    card, arrays = load_arrays(file)
+    return PredictionTree.from_dict(card, arrays.get("vectors"))
 
 
 def _members(images: Images, category: str | None) -> list[int]:

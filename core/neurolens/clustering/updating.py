@@ -1,6 +1,7 @@
 """New images arrive: fine-tune only the weights of the critical filters on their prediction paths (§3.2)."""
 
 import copy
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,13 +9,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch.nn import functional as F
 
 from neurolens.clustering.filters import filters_of
 from neurolens.clustering.prediction_tree import PredictionTree
 from neurolens.lens import Lens
 from neurolens.studies.data import Images
-from neurolens.studies.tuning import fine_tune
+from neurolens.studies.training import Recipe, batches_of
 
 Weights = Mapping[str, Bool[Tensor, "..."]]  # of a network's parameters by name, the entries that may change
 
@@ -180,7 +181,7 @@ def update(
         network: A trained network; it is left as it is.
         images: What to learn.
         weights: Which entries of which parameters; `filter_weights` and `module_weights` give them.
-        steps: How many updates, as `tuning.fine_tune` makes them.
+        steps: How many updates, by SGD with Nesterov momentum 0.9.
         batch_size: Images a step.
         learning_rate: Falls to 0 along a cosine.
         seed: Of the order of the images, crops and flips.
@@ -192,32 +193,22 @@ def update(
     wrong = [name for name, mask in weights.items() if name not in known or mask.shape != known[name].shape]
     if wrong or not any(mask.any() for mask in weights.values()):
         raise ValueError(f"`weights` (={wrong or [*weights]}) must be some entries of the network's own parameters")
-    held = copy.deepcopy(network)
-    modules = sorted({name.rpartition(".")[0] for name in weights})
-    for name, parameter in known.items():
-        module, _, part = name.rpartition(".")
-        free = weights.get(name, torch.zeros(parameter.shape, dtype=torch.bool))
-        if not free.all() and any(f"{module}.".startswith(f"{outer}." if outer else "") for outer in modules):
-            parametrize.register_parametrization(held.get_submodule(module), part, _Held(parameter.data, free))
-    tuned = fine_tune(held, images, modules, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
-    updated = copy.deepcopy(network)
-    with torch.no_grad():
-        for name in weights:
-            module_name, _, part = name.rpartition(".")
-            updated.get_parameter(name).copy_(getattr(tuned.get_submodule(module_name), part))
-    return updated.eval()
-
-
-class _Held(nn.Module):
-    """A parameter of which only some entries are free."""
-
-    def __init__(self, fixed: Tensor, free: Bool[Tensor, "..."]):
-        super().__init__()
-        self.register_buffer("fixed", fixed.clone())
-        self.register_buffer("free", free.to(fixed.device))
-
-    def forward(self, parameter: Tensor) -> Tensor:
-        return torch.where(self.get_buffer("free"), parameter, self.get_buffer("fixed"))
+    tuned = copy.deepcopy(network).eval().requires_grad_(False)
+    device = next(tuned.parameters()).device
+    free = {tuned.get_parameter(name).requires_grad_(): mask.to(device) for name, mask in weights.items()}
+    optimizer = torch.optim.SGD(free, lr=learning_rate, momentum=0.9, nesterov=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    recipe = Recipe(batch_size=batch_size, seed=seed)
+    batches = itertools.chain.from_iterable(batches_of(images, recipe, epoch) for epoch in itertools.count())
+    for pixels, labels in itertools.islice(batches, steps):
+        optimizer.zero_grad()
+        F.cross_entropy(tuned(pixels.to(device)), labels.to(device)).backward()
+        for parameter, mask in free.items():
+            assert parameter.grad is not None
+            parameter.grad *= mask  # without gradient there is no momentum either: these entries stay
+        optimizer.step()
+        schedule.step()
+    return tuned.requires_grad_()
 
 
 def _spread(chosen: Bool[Tensor, " d"], parameter: Tensor, axis: int) -> Bool[Tensor, "..."]:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import tempfile
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -241,9 +242,19 @@ def named_card(study: str, network: str) -> Card:
 
 
 def find_cards(study: str) -> dict[str, Card]:
-    """Return the cards of all networks of a study that are here, without reading an image; errors as `named_card`."""
+    """Return the cards of all networks of a study that are here, without reading an image; errors as `named_card`.
+
+    A damaged card is left out, with a warning.
+    """
     _check_choice("name", study, STUDIES)
-    return {network: card for network in NETWORKS if (card := find_card(study, network))}
+    found = {}
+    for network in NETWORKS:
+        try:
+            if card := find_card(study, network):
+                found[network] = card
+        except ValueError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return found
 
 
 def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:

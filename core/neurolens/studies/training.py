@@ -1,6 +1,8 @@
 """The one training recipe: seeded, resumable, as fast as the processor allows."""
 
 import dataclasses
+import functools
+import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm.auto import tqdm
 
-from neurolens.cache import written_whole
+from neurolens.cache import cache_folder, recalled, remembered, written_whole
 from neurolens.lens import has_fast_bf16
 from neurolens.studies.data import Images
 from neurolens.studies.networks import ARCHITECTURES
@@ -144,7 +146,7 @@ def train(
         batches = batches_of(images, recipe, epoch)
         bar = tqdm(batches, f"epoch {epoch + 1}/{recipe.epochs}", steps, disable=not progress, leave=False)
         loss = _train_epoch(network, bar, optimizer, schedule, recipe, coarse, penalty)
-        _save(checkpoint, belongs, state, epoch + 1)
+        remembered(functools.partial(_save, belongs, state, epoch + 1), checkpoint)
         if progress:
             left = (time.monotonic() - started) / (epoch + 1 - first) * (recipe.epochs - epoch - 1)
             tqdm.write(
@@ -153,6 +155,20 @@ def train(
                 f"about {left / 60:.0f} min left"
             )
     return network.eval()
+
+
+def train_once(
+    recipe: Recipe, images: Images, held_out: Images, *, penalty: Penalty | None = None, progress: bool = False
+) -> nn.Module:
+    """Return the network that `train` makes, from the cache where it was trained before.
+
+    A run that was stopped goes on after its last epoch; a damaged file of the cache is made anew, with a warning.
+    """
+    key = repr((recipe, images.fingerprint, penalty and penalty.fingerprint))
+    file = cache_folder() / "trained" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.checkpoint"
+    if recalled(_stored, file) is None:
+        file.unlink(missing_ok=True)
+    return train(recipe, images, held_out, file, penalty=penalty, progress=progress)
 
 
 @torch.inference_mode()
@@ -254,17 +270,23 @@ def cut_out(x: Float[Tensor, "n c h w"], side: int, generator: torch.Generator) 
     return torch.where((in_rows[:, :, None] & in_columns[:, None])[:, None], x.mean((2, 3), keepdim=True), x)
 
 
-def _save(checkpoint: Path, belongs: dict, state: dict, epochs: int) -> None:
+def _save(belongs: dict, state: dict, epochs: int, checkpoint: Path) -> None:
     with written_whole(checkpoint) as draft:
         torch.save({**belongs, "epochs": epochs, **{k: v.state_dict() for k, v in state.items()}}, draft)
 
 
-def _resume(checkpoint: Path, belongs: dict, state: dict) -> int:
-    """Put the stored state back; return how many epochs it has behind it."""
+def _stored(checkpoint: Path) -> dict:
     try:
-        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        return torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(f"`checkpoint` (={str(checkpoint)!r}) cannot be read ({error}); delete it") from error
+
+
+def _resume(checkpoint: Path, belongs: dict, state: dict) -> int:
+    """Put the stored state back; return how many epochs it has behind it."""
+    stored = _stored(checkpoint)
     for name in ("recipe", "images", "penalty"):
         if stored.get(name) != belongs.get(name):
             raise ValueError(

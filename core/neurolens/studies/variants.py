@@ -8,14 +8,13 @@ from pathlib import Path
 
 import torch
 
-from neurolens.cache import cache_folder
 from neurolens.lens import Lens
 from neurolens.studies import planted
 from neurolens.studies.cards import Card, load_network, own_networks
 from neurolens.studies.data import Images
 from neurolens.studies.decoy import plant_decoy
 from neurolens.studies.study import find_card, open_study, train_and_store
-from neurolens.studies.training import Recipe, build_network, train
+from neurolens.studies.training import Recipe, build_network, train_once
 
 BASE = "near_pair"  # of the planted study: classes, pictures and recipe
 DECOY, SHUFFLED = "decoy", ("shuffled0", "shuffled1", "shuffled2")
@@ -69,8 +68,7 @@ def variant_lens(name: str, *, progress: bool = False) -> Lens:
         network = load_network(card)
     else:
         images, test = variant_images(name)
-        checkpoint = cache_folder() / "variants" / f"{name}-{images.fingerprint}.checkpoint"
-        network = train(variant_recipe(name), images, test, checkpoint, progress=progress)
+        network = train_once(variant_recipe(name), images, test, progress=progress)
     return Lens(network, planted.NEAR_PAIR, (planted.SIZE, planted.SIZE), name=f"planted/{name}")
 
 

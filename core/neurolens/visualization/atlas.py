@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from neurolens.cache import cache_folder, load_arrays, save_arrays
+from neurolens.cache import cache_folder, load_arrays, recalled, remembered, save_arrays
 from neurolens.lens import Lens, Precision
 from neurolens.studies.cards import SHIPPED
 from neurolens.studies.study import Study
@@ -116,7 +116,7 @@ def build_atlas(
             found = replace(found, images=torch.cat([found.images, images]), scores=torch.cat([found.scores, scores]))
             bar.update(len(some))
             if checkpoint is not None:
-                found.save(checkpoint)
+                remembered(found.save, checkpoint)
     return found
 
 
@@ -175,7 +175,7 @@ def open_atlas(study: Study, network: str, *, progress: bool = True, **recipe: A
     """
     lens = study.lens(network)
     fingerprint = lens.fingerprint
-    shipped = None if recipe else _stored(SHIPPED / study.name / f"{network}.atlas.npz")
+    shipped = None if recipe else recalled(Atlas.load, SHIPPED / study.name / f"{network}.atlas.npz")
     if shipped is not None and shipped.about["network"] == fingerprint:
         return shipped
     key = hashlib.sha256(json.dumps([fingerprint, recipe]).encode()).hexdigest()[:16]
@@ -185,21 +185,10 @@ def open_atlas(study: Study, network: str, *, progress: bool = True, **recipe: A
 
 def _earlier(checkpoint: Path, empty: Atlas) -> Atlas:
     """Return what a checkpoint has of this atlas; one that is damaged or of another atlas is made anew."""
-    found = _stored(checkpoint)
+    found = recalled(Atlas.load, checkpoint)
     if found is None:
         return empty
     if (found.about, found.units) != (empty.about, empty.units):
         warnings.warn(f"the atlas {checkpoint} is of another network or recipe; climbing again", stacklevel=3)
         return empty
     return found
-
-
-def _stored(file: Path) -> Atlas | None:
-    """Return the atlas in a file, or None, with a warning, where it is damaged."""
-    try:
-        return Atlas.load(file)
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        warnings.warn(f"{error}; climbing again", stacklevel=3)
-        return None

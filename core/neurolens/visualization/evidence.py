@@ -1,5 +1,6 @@
 """What a prediction rests on: occlusion, how much of an image the evidence covers, and super images (§2.2)."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from neurolens.lens import Lens, Precision
 from neurolens.units import Objective
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.attribution import HeatMap
+
+BATCH = 100  # images under the same patch at once
 
 
 def occlusion(
@@ -46,19 +49,22 @@ def occlusion(
     if not 1 <= stride <= patch <= min(lens.size):
         raise ValueError(f"`patch` (={patch}) must lie in 1 … {min(lens.size)}, and `stride` (={stride}) in 1 … patch")
     rows, columns = ([*range(0, side - patch, stride), side - patch] for side in lens.size)
-    mean = images.mean((2, 3), keepdim=True)
+    mean, run = images.mean((2, 3), keepdim=True), lens.prepare(objective.layers, precision=precision)
 
     def score(x: Tensor) -> Float[Tensor, " n"]:
-        with torch.no_grad():
-            return objective.score(lens.outputs(x, objective.layers, precision=precision), lens.classes).cpu()
+        return objective.score(run(x), lens.classes).cpu()
 
-    whole, drops = score(images), []
-    for row in tqdm(rows, "occlusion", disable=not progress, leave=False):
-        for column in columns:
-            covered = images.clone()
-            covered[:, :, row : row + patch, column : column + patch] = mean
-            drops.append(whole - score(covered))
-    values = torch.stack(drops, 1).view(len(images), len(rows), len(columns))
+    found = []
+    with tqdm(total=len(images), desc="occlusion", disable=not progress, leave=False) as bar, torch.no_grad():
+        for some, colour in zip(images.split(BATCH), mean.split(BATCH), strict=True):
+            whole, drops = score(some), []
+            for row, column in itertools.product(rows, columns):
+                covered = some.clone()
+                covered[:, :, row : row + patch, column : column + patch] = colour
+                drops.append(whole - score(covered))
+            found.append(torch.stack(drops, 1).view(len(some), len(rows), len(columns)))
+            bar.update(len(some))
+    values = torch.cat(found)
     return HeatMap(values, str(objective), "pixels", (values <= 0).all(2).all(1))
 
 

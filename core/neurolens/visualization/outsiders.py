@@ -153,7 +153,8 @@ class Noise:
             z = torch.fft.ifft2(filtered).real.float()
         if self.joint:
             colours = images.sample(min(len(images), 1000)).rgb().transpose(0, 1).flatten(1)
-            z = torch.einsum("cd,ndhw->nchw", torch.linalg.cholesky(colours.corrcoef()), z)
+            values, vectors = torch.linalg.eigh(colours.corrcoef())  # of grey images but one value is not 0
+            z = torch.einsum("cd,ndhw->nchw", vectors * values.clamp(min=0).sqrt(), z)
         mean, std = (torch.tensor(moment).view(3, 1, 1) for moment in (images.mean, images.std))
         x = mean + self.shift + self.contrast * std * z
         return x.clamp(0, 1) if self.clipped else x

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from neurolens.cache import cache_folder, load_arrays, save_arrays
+from neurolens.cache import cache_folder, load_arrays, recalled, remembered, save_arrays
 from neurolens.lens import Lens, Precision
 from neurolens.studies.cards import SHIPPED
 from neurolens.studies.data import Images
@@ -112,9 +112,12 @@ class Scan:
         name = unit.layer if unit.neuron is None else unit.layer + NEURONS
         if unit.channel is None or name not in self.units:
             raise ValueError(f"`unit` (={unit}) was not scanned; there are the units of {', '.join(self.units)}")
-        if unit.neuron is None:
-            return self.units[name], unit.channel
-        return self.units[name], unit.channel * (len(self.units[name]) // len(self.units[unit.layer])) + unit.neuron
+        channels = len(self.units[unit.layer])
+        positions = len(self.units[name]) // channels
+        if unit.channel >= channels or (unit.neuron or 0) >= positions:
+            ends = str(LayerUnit(unit.layer, channels - 1, None if unit.neuron is None else positions - 1))
+            raise ValueError(f"`unit` (={unit}) was not scanned; the last one is {ends}")
+        return self.units[name], unit.channel * positions + (unit.neuron or 0)
 
     def class_means(self, name: str) -> Float64[Tensor, "k d"]:
         """Return the mean value of each unit of `units[name]` over the images of each class."""
@@ -224,10 +227,10 @@ def scan(
                 found = _after(found, lens, batch, first)
                 bar.update(len(batch))
                 if checkpoint is not None and count % SAVED_EVERY == 0:
-                    found.save(checkpoint)
+                    remembered(found.save, checkpoint)
     finally:
         if checkpoint is not None and batches:
-            found.save(checkpoint)
+            remembered(found.save, checkpoint)
     return replace(found, about=about)
 
 
@@ -235,23 +238,12 @@ def open_scan(study: Study, network: str, *, precision: Precision = "fp32", prog
     """Return the scan of a study's network over its test images: shipped, or made once and kept in the cache."""
     lens, images = study.lens(network), study.images(network, "test")
     about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": lens.usable(precision)}
-    shipped = _stored(SHIPPED / study.name / f"{network}.scan.npz")
+    shipped = recalled(Scan.load, SHIPPED / study.name / f"{network}.scan.npz")
     if shipped is not None and shipped.about == about:
         return shipped
     key = hashlib.sha256("".join(about.values()).encode()).hexdigest()[:16]
     file = cache_folder() / "scans" / f"{study.name}-{network}-{key}.npz"
     return scan(lens, images, precision=precision, checkpoint=file, progress=progress)
-
-
-def _stored(file: Path) -> Scan | None:
-    """Return the scan in a file, or None, with a warning, where it is damaged."""
-    try:
-        return Scan.load(file)
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        warnings.warn(f"{error}; scanning again", stacklevel=3)
-        return None
 
 
 def _after(found: Scan, lens: Lens, batch: Images, first: int) -> Scan:
@@ -286,7 +278,7 @@ def _joined(*stretches: Sequence[int]) -> tuple[tuple[int, int], ...]:
 
 def _earlier(checkpoint: Path, empty: Scan) -> Scan:
     """Return what a checkpoint has of this scan; one that is damaged or of another scan is made anew."""
-    found = _stored(checkpoint)
+    found = recalled(Scan.load, checkpoint)
     if found is None:
         return empty
     if (found.about, [*found.units]) != (empty.about, [*empty.units]):
