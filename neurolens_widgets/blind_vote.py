@@ -10,6 +10,7 @@ from pathlib import Path
 
 import neurolens as nl
 import numpy as np
+from neurolens.kept import Kept
 from numpy.typing import ArrayLike
 from PIL import Image
 
@@ -17,7 +18,7 @@ from neurolens_widgets.blind_view import BlindView
 from neurolens_widgets.canvas import RGBA, rgba
 from neurolens_widgets.card import Card
 from neurolens_widgets.frame import draw_still
-from neurolens_widgets.labels import Kept, write_table
+from neurolens_widgets.labels import write_table
 
 NAME = "{name}"  # in a question, stands for what the pair is of
 STILL_PICTURES, STILL_SIDE, LETTER = 5, 144, 7.6  # a letter of the still is about so wide

@@ -7,8 +7,8 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 from IPython.display import HTML
+from neurolens.course.progress import Progress
 
-from neurolens_widgets.labels import Progress
 from neurolens_widgets.readouts import style_sheet, text
 
 

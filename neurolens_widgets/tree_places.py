@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import neurolens as nl
 from neurolens.cache import cache_folder
+from neurolens.studies.own import study_names
 from neurolens.studies.sources import BATCHES
-from neurolens.studies.study import STUDIES, find_cards
+from neurolens.studies.study import find_cards
 
 from neurolens_widgets.filters import Filters
 from neurolens_widgets.tree_evidence import shipped_filters
@@ -29,7 +30,7 @@ def studies_here() -> tuple[str, ...]:
     """Return the studies whose images and networks are on this machine; nothing is read or downloaded."""
     data = os.environ.get("NEUROLENS_DATA")
     cifar10 = Path(data).exists() if data else (cache_folder() / BATCHES).is_dir()
-    return tuple(name for name in STUDIES if (name == "planted" or cifar10) and find_cards(name))
+    return tuple(name for name in study_names() if (name != "cifar10" or cifar10) and find_cards(name))
 
 
 class Places:

@@ -2,9 +2,13 @@
 
 Title, set-up cell and footer stand once, here. A source holds what is its own: the `lesson:` entry of its
 header and its cells, of which the first asks the notebook's question; the set-up cell goes right behind it.
+
+An exercise is three code cells, tagged `exercise` (the stub, in the learner's notebook), `solution` (in the other) and
+`check`. They get the metadata by which nbgrader knows answers and tests.
 """
 
 import argparse
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -75,16 +79,43 @@ def footer(source: Path) -> str:
     return "---\n" + " · ".join(links)
 
 
-def build(source: Path) -> nbformat.NotebookNode:
-    """Return the learner's notebook: no outputs, and the same bytes from the same source every time."""
+def build(source: Path, *, solved: bool = False) -> nbformat.NotebookNode:
+    """Return the learner's notebook, or that with the solutions: no outputs, the same bytes from the same source."""
     lesson, public = lesson_of(source), public_address()
     setup = IMPORT_OR_INSTALL.format(address=public[0], tag=public[1]) if public else "import neurolens as nl"
     setup = new_code_cell(setup + SETUP.format(number=lesson.number))
-    question, *rest = lesson.cells
+    question, *rest = exercised(lesson.cells, solved)
     cells = [new_markdown_cell(header(lesson)), question, setup, *rest, new_markdown_cell(footer(source))]
     for index, cell in enumerate(cells):
-        cell.update(id=f"{lesson.name}-{index:02d}", metadata={})
+        cell.update(id=f"{lesson.name}-{index:02d}")
     return new_notebook(cells=cells, metadata=METADATA)
+
+
+def exercised(cells: list[nbformat.NotebookNode], solved: bool) -> list[nbformat.NotebookNode]:
+    """Return the cells with each exercise's stub or its solution, and what nbgrader wants to know of them."""
+    chosen = []
+    for place, cell in enumerate(cells):
+        tags = cell.metadata.get("tags", [])
+        if tags == ["solution" if not solved else "exercise"]:
+            continue
+        cell = nbformat.from_dict({**cell, "metadata": {}})
+        if tags:
+            following = next(one.source for one in cells[place:] if one.metadata.get("tags") == ["check"])
+            key = re.search(r'check\("([^"]+)"', following)[1]
+            graded = tags == ["check"]
+            cell.metadata["nbgrader"] = {
+                "cell_type": "code",
+                "grade": graded,
+                "grade_id": f"check-{key}" if graded else key,
+                "locked": graded,
+                **({"points": 1} if graded else {}),
+                "schema_version": 3,
+                "solution": not graded,
+                "task": False,
+            }
+            cell.metadata["tags"] = ["check" if graded else "exercise"]
+        chosen.append(cell)
+    return chosen
 
 
 def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -110,11 +141,11 @@ def without_outputs(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def complaint(source: Path) -> str:
     """Say which of a source's two notebooks is missing or stale, and the cure; "" when both are fresh."""
-    fresh, name, cure = build(source), f"{source.stem}.ipynb", "python notebooks/build.py"
+    name, cure = f"{source.stem}.ipynb", "python notebooks/build.py"
     learner, solution = HERE / name, HERE / "solutions" / name
-    if not learner.exists() or learner.read_text() != text_of(fresh):
+    if not learner.exists() or learner.read_text() != text_of(build(source)):
         return f"{name} is not what its source builds; cure: {cure} {source.stem[:2]}"
-    if not solution.exists() or without_outputs(nbformat.read(solution, as_version=4)) != fresh:
+    if not solution.exists() or without_outputs(nbformat.read(solution, as_version=4)) != build(source, solved=True):
         return f"solutions/{name} is not its source executed; cure: {cure} --execute {source.stem[:2]}"
     return ""
 
@@ -143,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"built {source.stem}", "and running it ..." if options.execute else "", flush=True)
         if options.execute:
             (HERE / "solutions").mkdir(exist_ok=True)
-            (HERE / "solutions" / f"{source.stem}.ipynb").write_text(text_of(execute(build(source))))
+            (HERE / "solutions" / f"{source.stem}.ipynb").write_text(text_of(execute(build(source, solved=True))))
     return 0
 
 

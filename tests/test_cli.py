@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from neurolens import cli
+from neurolens import cli, study_cli
 from neurolens.visualization.atlas import Atlas
 from neurolens.visualization.scan import Scan
 from typer.testing import CliRunner
@@ -34,7 +34,7 @@ def test_train_then_study(own, monkeypatch, planted_cache):
 
 
 def test_study_lists_every_network_that_is_here(monkeypatch):
-    monkeypatch.setattr(cli, "open_study", lambda name: pytest.fail("an image was read only to list cards"))
+    monkeypatch.setattr(study_cli, "open_study", lambda name: pytest.fail("an image was read only to list cards"))
     rows = json.loads(run(cli.app, ["study", "planted", "--json"]).output)
     assert [row["network"] for row in rows][:2] == ["near_pair", "far_pair"]
     table = run(cli.app, ["study", "planted"]).output

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 from neurolens import course
+from neurolens.course import lesson
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,14 @@ def _study(monkeypatch):
         notice = "It stands in." if name == "planted" else ""
         return Stub(name or "default", notice, networks)
 
-    monkeypatch.setattr(course, "open_study", open_study)
+    monkeypatch.setattr(lesson, "open_study", open_study)
     monkeypatch.delenv("NEUROLENS_BUDGET", raising=False)
     monkeypatch.delenv("NEUROLENS_STUDY", raising=False)
 
 
 @pytest.mark.parametrize(("device", "budget"), [("cpu", "cpu"), ("cuda", "gpu"), ("mps", "gpu")])
 def test_budget_follows_the_device_when_nobody_chose(monkeypatch, device, budget):
-    monkeypatch.setattr(course, "best_device", lambda: device)
+    monkeypatch.setattr(lesson, "best_device", lambda: device)
     assert course.start("01").budget == budget
 
 
@@ -61,10 +62,10 @@ def test_start_says_where_it_runs_and_may_be_run_twice(capsys):
 
 
 def test_where_a_network_is_missing_the_built_in_study_stands_in(capsys):
-    lesson = course.start("02")
-    assert lesson.study_with("near_pair") is lesson.study
+    second = course.start("02")
+    assert second.study_with("near_pair") is second.study
     capsys.readouterr()
-    stand_in = lesson.study_with("near_pair", "all", "far_pair")
+    stand_in = second.study_with("near_pair", "all", "far_pair")
     assert stand_in.name == "planted"
     assert stand_in.notice == capsys.readouterr().out.strip()
     assert "default has no trained all or far_pair yet" in stand_in.notice

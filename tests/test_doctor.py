@@ -4,7 +4,7 @@ import neurolens as nl
 import pytest
 import torch
 from neurolens import cli, doctor
-from neurolens.studies import cards, study
+from neurolens.studies import own, study
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -63,9 +63,9 @@ def test_data_that_do_not_open_are_not(tmp_path, monkeypatch, kind):
 
 @pytest.mark.parametrize("damage", ["cut", "deleted"])
 def test_weights_that_are_not_those_of_their_card(tmp_path, damage):
-    folder = cards.own_networks() / "planted"
+    folder = own.own_networks() / "planted"
     folder.mkdir(parents=True)
-    for file in (cards.SHIPPED / "planted").glob("far_pair.*"):
+    for file in (study.SHIPPED / "planted").glob("far_pair.*"):
         (folder / file.name).write_bytes(file.read_bytes())
     finding = found("planted networks")
     assert finding.ok

@@ -7,7 +7,8 @@ import neurolens as nl
 import pytest
 import torch
 from neurolens.studies import cards, sources, study
-from neurolens.studies.cards import own_networks, read_card
+from neurolens.studies.cards import read_card
+from neurolens.studies.own import own_networks
 
 
 @pytest.fixture(scope="module")

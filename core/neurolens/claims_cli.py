@@ -13,7 +13,8 @@ from neurolens.claims.measuring import measure_claim
 from neurolens.claims.records import SHIPPED, Move, Record, own_results, read_records, write_record
 from neurolens.course import BUDGETS
 from neurolens.statistics import Estimate
-from neurolens.studies.study import STUDIES, open_study
+from neurolens.studies.own import BUILT_IN
+from neurolens.studies.study import open_study
 from neurolens.terminal import AsJson, console, refuse, refusing
 
 claims = typer.Typer(help="What the paper claims, and what we find.", invoke_without_command=True)
@@ -46,7 +47,7 @@ def show(
 def run(
     id: Annotated[str, typer.Argument(help="The claim's, as `neurolens claims` prints it.")],
     budget: Annotated[str | None, typer.Option(help=f"One of {', '.join(BUDGETS)}; by the device if none.")] = None,
-    study: Annotated[str | None, typer.Option(help=f"One of {', '.join(STUDIES)}; CIFAR-10 if it is here.")] = None,
+    study: Annotated[str | None, typer.Option(help=f"{' or '.join(BUILT_IN)}; CIFAR-10 if it is here.")] = None,
     out: Annotated[Path | None, typer.Option(help="File of results to put it into; your own by default.")] = None,
 ) -> None:
     """Measure a claim again from scratch, store it, and say what moved."""

@@ -1,7 +1,5 @@
-"""The command line: neurolens lab | doctor | study | train | scan | atlas | claims."""
+"""The command line: neurolens lab | doctor | study | train | scan | atlas | claims | course."""
 
-import dataclasses
-import json
 import os
 import subprocess
 import sys
@@ -10,22 +8,23 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from neurolens import doctor as checks
 from neurolens.claims_cli import claims
+from neurolens.course_cli import course
 from neurolens.lens import best_device
-from neurolens.studies.cards import Card
-from neurolens.studies.study import STUDIES, Study, find_cards, named_card, open_study
 from neurolens.studies.variants import VARIANTS, train_variant
-from neurolens.terminal import AsJson, console, refuse, refusing
+from neurolens.study_cli import StudyName, opened_study, study
+from neurolens.terminal import console, refuse, refusing
 from neurolens.visualization.atlas import Atlas, open_atlas
 from neurolens.visualization.scan import Scan, open_scan
 
 app = typer.Typer(help="What do CNN neurons learn?", no_args_is_help=True, add_completion=False)
 app.add_typer(claims, name="claims")
+app.add_typer(course, name="course")
+app.add_typer(study, name="study")
 
-StudyName = Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.")]
 NetworkName = Annotated[str, typer.Argument(help="near_pair, far_pair, all, reseeded or vgg16.")]
 Out = Annotated[Path | None, typer.Option(help="File to write it to, besides the cache.")]
 
@@ -43,45 +42,6 @@ def doctor() -> None:
 
 
 @app.command()
-def study(
-    name: StudyName,
-    as_json: AsJson = False,
-    measure: Annotated[bool, typer.Option("--measure", help="Measure accuracies anew on the test images.")] = False,
-    network: Annotated[str | None, typer.Argument(help="One network; all that are here if none is named.")] = None,
-) -> None:
-    """List a study's networks: whose, accuracy, per-class accuracy, parameters, seed, data, file size."""
-    opened = _open(name) if measure else None
-    with refusing():
-        cards = [named_card(name, network)] if network else find_cards(name).values()
-        rows = [_row(card, opened) for card in cards]
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    if not rows:
-        console.print(f"{name} has no networks yet: neurolens train {name} near_pair")
-        return
-    heads = ("network", "whose", "classes", "accuracy", "worst class", "params", "seed", "MB")
-    table = Table(*(Column(head, no_wrap=True) for head in heads), box=None, padding=(0, 1, 0, 0))
-    for row in rows:
-        worst = min(row["per_class"], key=row["per_class"].get)
-        few = len(row["classes"]) <= 3
-        table.add_row(
-            row["network"],
-            row["whose"],
-            "–".join(row["classes"]) if few else str(len(row["classes"])),
-            f"{row['accuracy']:.1%} of {row['tested_on']}",
-            f"{worst} {row['per_class'][worst]:.1%}",
-            f"{row['parameters'] / 1e6:.2f} M",
-            str(row["recipe"]["seed"]),
-            f"{row['bytes'] / 1e6:.1f}",
-        )
-    console.print(table)
-    console.print("Measured now." if measure else "As on their cards; --measure measures anew.")
-    for row in rows:
-        console.print(f"{row['network']} was trained on {row['trained_on']}", highlight=False, markup=False)
-
-
-@app.command()
 def train(
     name: StudyName,
     network: NetworkName,
@@ -92,7 +52,7 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; the fastest there is by default.")] = None,
 ) -> None:
     """Train one of a study's networks, or of the built-in one's variants; a run that was stopped goes on."""
-    opened = _open(name)
+    opened = opened_study(name)
     changes = {k: v for k, v in {"epochs": epochs, "width": width, "seed": seed}.items() if v is not None}
     device = device or best_device()
     with refusing():
@@ -106,7 +66,7 @@ def train(
 @app.command()
 def scan(name: StudyName, network: NetworkName, out: Out = None) -> None:
     """Find every unit's top images and statistics over the test images; what was stopped goes on where it was."""
-    opened = _open(name)
+    opened = opened_study(name)
     with refusing():
         found = open_scan(opened, network)
     _deliver(found, out)
@@ -120,7 +80,7 @@ def atlas(
     out: Out = None,
 ) -> None:
     """Climb every channel of every stage to its optimum; what was stopped goes on where it was."""
-    opened = _open(name)
+    opened = opened_study(name)
     with refusing():
         recipe: dict[str, Any] = {} if steps is None else {"steps": steps}
         found = open_atlas(opened, network, **recipe)
@@ -145,24 +105,8 @@ def lab(context: typer.Context, port: Annotated[int | None, typer.Option(help="J
         raise typer.Exit from None
 
 
-def _open(name: str) -> Study:
-    with refusing():
-        opened = open_study(name)
-    if opened.name != name:
-        raise refuse(opened.notice)
-    return opened
-
-
 def _deliver(found: Scan | Atlas, out: Path | None) -> None:
     console.print(repr(found), highlight=False)
     if out is not None:
         found.save(out)
         console.print(f"written to {out}")
-
-
-def _row(card: Card, measured_on: Study | None) -> dict:
-    row = dataclasses.asdict(card)
-    row["whose"] = "shipped" if card.shipped else "yours"
-    row["weights"] = str(card.weights)
-    row["bytes"] = len(card.read_weights())
-    return {**row, **card.measure(measured_on.images(card.network))} if measured_on else row

@@ -12,8 +12,9 @@ import torch
 
 from neurolens.cache import cache_folder
 from neurolens.lens import best_device, has_fast_bf16
+from neurolens.studies.own import study_names
 from neurolens.studies.sources import BATCHES, SPLITS, first_images
-from neurolens.studies.study import DATA_CURE, NETWORKS, STUDIES, as_cifar10, find_card
+from neurolens.studies.study import DATA_CURE, NETWORKS, as_cifar10, find_card
 
 WIDGETS = ("jupyterlab", "ipywidgets", "ipycanvas", "bqplot")
 MEMORY_NEEDED = 1.5e9  # bytes: the most a notebook may use
@@ -74,9 +75,9 @@ def _data() -> Finding:
 
 def _networks() -> Iterator[Finding]:
     """Read every network's card and weights; without a single sound one nothing works."""
-    sound: dict[str, list[str]] = {study: [] for study in STUDIES}
-    broken: dict[str, list[str]] = {study: [] for study in STUDIES}
-    for study in STUDIES:
+    sound: dict[str, list[str]] = {study: [] for study in study_names()}
+    broken: dict[str, list[str]] = {study: [] for study in sound}
+    for study in sound:
         for name in NETWORKS:
             try:
                 if card := find_card(study, name):

@@ -36,7 +36,11 @@ class Lens:
 
     Attributes:
         layers: Output shape, without the batch, of every layer that has one: `(c, h, w)` or `(d,)`.
-        stages: The top-level layers with weights and positions, from the image upwards.
+        stages: The top-level layers with weights and positions, from the image upwards. Where the top level is but one
+            container of them, as in VGG and DenseNet, its own layers: the last for each size of the maps.
+
+    A transformer's tokens are no channels with positions: of a network with attention only the convolutions and the
+    logits are named, which a warning says.
 
     Raises:
         ValueError: If the network does not map images of this size to one logit for each class.
@@ -67,12 +71,7 @@ class Lens:
                 f"`classes` (={tuple(classes)}) must name each output of the network, whose shape is {logits}"
             )
         self.classes = tuple(classes) or tuple(str(i) for i in range(logits[0]))
-        modules = dict(network.named_children())
-        self.stages = tuple(
-            layer
-            for layer, shape in self.layers.items()
-            if layer in modules and len(shape) == 3 and any(True for _ in modules[layer].parameters())
-        )
+        self.stages = _stages(network, self.layers)
 
     def __repr__(self) -> str:
         return f"Lens({self.name}: {', '.join(self.stages)} → {', '.join(self.classes)})"
@@ -234,13 +233,52 @@ class Lens:
         self._unfolded = plain.same(self._folds)
         if not self._record(noise, self._folds).agrees(plain, but_for=self._unfolded):
             self._folds, self._unfolded = {}, set()  # something else reads a convolution, too
-        return dict(plain.shapes)
+        if not any(_attends(module) for module in self.network.modules()):
+            return dict(plain.shapes)
+        modules = dict(self.network.named_modules())
+        named = {
+            layer: shape
+            for layer, shape in plain.shapes.items()
+            if layer == OUTPUT or isinstance(modules[layer], nn.Conv2d)
+        }
+        warnings.warn(
+            f"{self.name} has attention, and its tokens are no channels with positions: there are only "
+            f"{', '.join(layer for layer in named if layer != OUTPUT) or 'no layers'} and the logits to look into",
+            stacklevel=4,
+        )
+        return named
 
     def _record(self, images: Tensor, folds: dict[str, str] | None) -> Recorder:
         recorder = Recorder()
         with torch.no_grad():
             recorder.receive(OUTPUT, (), Twin(self.network, folds)(images, recorder))
         return recorder
+
+
+def _attends(module: nn.Module) -> bool:
+    return isinstance(module, nn.MultiheadAttention) or isinstance(getattr(module, "qkv", None), nn.Linear)
+
+
+def _stages(network: nn.Module, layers: dict[str, tuple[int, ...]]) -> tuple[str, ...]:
+    def inside(module: nn.Module, prefix: str) -> dict[str, nn.Module]:
+        children = ((f"{prefix}{name}", child) for name, child in module.named_children())
+        return {name: child for name, child in children if len(layers.get(name, ())) == 3}
+
+    def weighs(module: nn.Module) -> bool:
+        return next(module.parameters(), None) is not None
+
+    top = {name: module for name, module in inside(network, "").items() if weighs(module)}
+    if len(top) > 2:
+        return tuple(top)
+    stages = []
+    for name, module in top.items():
+        last: dict[tuple[int, ...], str] = {}  # of each size, once there have been weights
+        for layer, child in inside(module, f"{name}.").items():
+            size = layers[layer][1:]
+            if weighs(child) or size in last:
+                last[size] = layer
+        stages += [*last.values()] or [name]
+    return tuple(stages)
 
 
 def best_device() -> str:

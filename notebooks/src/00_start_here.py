@@ -177,6 +177,61 @@ studio = nw.AscentStudio(lens, cats, notice=study.notice)
 studio
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · An address
+# Which address has the neuron in row 2 and column 3 (both counted from 0) of channel 7 of the last stage?
+#
+# <details><summary>Hint</summary>The shapes above give the stage's name and its width. Positions count row by row,
+# from N0.</details>
+
+# %% tags=["exercise"]
+address = ...  # a text, such as "layer1.C5N10"
+
+# %% tags=["solution"]
+last = lens.stages[-1]
+address = f"{last}.C7N{2 * lens.layers[last][2] + 3}"
+
+# %% tags=["check"]
+nl.course.check("00-address", address, lens)
+
+# %% [markdown]
+# ### 2 · A sum
+# Write the address that grows with the second class's logit and falls twice as fast with the first one's.
+#
+# <details><summary>Hint</summary>Classes have names, <code>lens.classes</code>. A weight stands before its
+# unit.</details>
+
+# %% tags=["exercise"]
+wish = ...  # a text, such as "logit:cat + 3*logit:dog"
+
+# %% tags=["solution"]
+first, second = lens.classes
+wish = f"logit:{second} - 2*logit:{first}"
+
+# %% tags=["check"]
+nl.course.check("00-sum", wish, lens)
+
+# %% [markdown]
+# ### 3 · How sure?
+# How sure is the network that the first of all `images` shows the first class? A number between 0 and 1.
+#
+# <details><summary>Hint</summary><code>lens.probabilities</code> takes a batch, and <code>images.rgb([0])</code> is
+# one of a single picture.</details>
+
+# %% tags=["exercise"]
+sure = ...
+
+# %% tags=["solution"]
+sure = lens.probabilities(images.rgb([0]))[0, 0].item()
+
+# %% tags=["check"]
+nl.course.check("00-sure", sure, lens, images)
+
+# %% [markdown]
 # ## Measure and verdict
 # Each notebook ends with rows of a ledger. A row holds the paper's claim and number, the **rule** by which
 # we judge, written before the run, then our number with its interval, and one of four verdicts:

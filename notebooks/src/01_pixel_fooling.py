@@ -126,6 +126,69 @@ studio = nw.AscentStudio(lens, few[tried], learning_rate=1e-4, notice=study.noti
 studio
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · One step
+# Write the step of Eq. (1) as a function of the pixels, their gradient and the learning rate. Pixels stay in [0, 1].
+#
+# <details><summary>Hint</summary>It stands above, by hand: <code>start + 1e-4 * start.grad</code>, and
+# <code>clamp</code>.</details>
+
+
+# %% tags=["exercise"]
+def step(x, gradient, rate):
+    return ...
+
+
+# %% tags=["solution"]
+def step(x, gradient, rate):
+    return (x + rate * gradient).clamp(0, 1)
+
+
+# %% tags=["check"]
+nl.course.check("01-step", step)
+
+# %% [markdown]
+# ### 2 · What ten steps do
+# From the picture `begin`, climb the second class's logit for ten steps at a learning rate of 0.001. By how much does
+# that logit rise? The climb is made; the rise is yours.
+#
+# <details><summary>Hint</summary><code>lens.logits(begin)</code> has a row for each picture and a column for each
+# class.</details>
+
+# %% tags=["exercise"]
+begin = cats.rgb([0])
+end = nl.Ascent(lens, f"logit:{dog}", begin, 1e-3, steps=10).run().images.cpu()
+rise = ...
+
+# %% tags=["solution"]
+begin = cats.rgb([0])
+end = nl.Ascent(lens, f"logit:{dog}", begin, 1e-3, steps=10).run().images.cpu()
+rise = (lens.logits(end) - lens.logits(begin))[0, 1].item()
+
+# %% tags=["check"]
+nl.course.check("01-rise", rise, lens, begin, end)
+
+# %% [markdown]
+# ### 3 · Robust or not
+# Further down, the **robustness** of an image is $R = \eta\,T / \lVert x_T - x_0 \rVert_2$: how far it must be moved
+# for each unit of score. 50 steps at a learning rate of 0.001 moved an image by 0.8. What is its $R$?
+#
+# <details><summary>Hint</summary>$\eta$ is the learning rate, $T$ the number of steps.</details>
+
+# %% tags=["exercise"]
+robustness = ...
+
+# %% tags=["solution"]
+robustness = 0.001 * 50 / 0.8
+
+# %% tags=["check"]
+nl.course.check("01-robustness", robustness)
+
+# %% [markdown]
 # ## Measure: subtle and effective?
 # The claim has two halves: the images look the same, and some of them flip while others resist. The rule
 # first, as it stood before this run:

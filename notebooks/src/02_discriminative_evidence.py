@@ -120,6 +120,68 @@ heads = nw.BlindVote(sources, f"What do you see of a {shared}?", ["head", "whole
 heads
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · The effective area
+# Further down we measure evidence by $A = (\sum m)^2 / (P \sum m^2)$, with $P$ the number of places. Write it for a
+# map `m` without negative values.
+#
+# <details><summary>Hint</summary><code>m.numel()</code> is P.</details>
+
+
+# %% tags=["exercise"]
+def area(m):
+    return ...
+
+
+# %% tags=["solution"]
+def area(m):
+    return m.sum() ** 2 / (m.numel() * m.square().sum())
+
+
+# %% tags=["check"]
+nl.course.check("02-area", area)
+
+# %% [markdown]
+# ### 2 · In your head
+# Evidence lies evenly on a quarter of the picture, and nowhere else. What is its effective area?
+#
+# <details><summary>Hint</summary>Take four places of which one has the value 1.</details>
+
+# %% tags=["exercise"]
+area_of_a_quarter = ...
+
+# %% tags=["solution"]
+area_of_a_quarter = 1 / 4
+
+# %% tags=["check"]
+nl.course.check("02-quarter", area_of_a_quarter)
+
+# %% [markdown]
+# ### 3 · Occlusion by hand
+# Paint rows and columns 8 to 15 of `picture` in the picture's mean colour. How far does the near network's logit of
+# the shared class fall?
+#
+# <details><summary>Hint</summary><code>picture.mean((2, 3), keepdim=True)</code> is the mean colour; paint on a
+# <code>clone()</code>.</details>
+
+# %% tags=["exercise"]
+picture = study.test.only(shared).rgb([0])
+fall = ...
+
+# %% tags=["solution"]
+picture = study.test.only(shared).rgb([0])
+painted = picture.clone()
+painted[:, :, 8:16, 8:16] = picture.mean((2, 3), keepdim=True)
+fall = (near.logits(picture) - near.logits(painted))[0, 1].item()
+
+# %% tags=["check"]
+nl.course.check("02-cover", fall, near, picture)
+
+# %% [markdown]
 # ## Measure: how much of the picture carries the evidence?
 # Eyes see heads where they look for heads. So we measure, on real test pictures of the shared class, the
 # **effective area** of the evidence map $m$ with $P$ places:

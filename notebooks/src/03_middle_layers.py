@@ -99,6 +99,78 @@ picker = nw.FilterPicker(lens, images, scan, atlas, notice=study.notice)
 picker
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · A favourite
+# Which class do most of the nine top pictures of channel 0 of the last stage show? `places` says where they stand in
+# `images`.
+#
+# <details><summary>Hint</summary><code>images.labels[places]</code> has their classes' numbers,
+# <code>images.classes</code> the names; <code>.mode()</code> finds the most frequent.</details>
+
+# %% tags=["exercise"]
+places = scan.units[lens.stages[-1]].top.images[:, 0]
+favourite = ...  # a name
+
+# %% tags=["solution"]
+places = scan.units[lens.stages[-1]].top.images[:, 0]
+favourite = images.classes[images.labels[places].mode().values]
+
+# %% tags=["check"]
+nl.course.check("03-majority", favourite, scan, images, lens)
+
+# %% [markdown]
+# ### 2 · Class entropy
+# Further down we count classes among the top pictures by their **entropy** in bits, $-\sum_k p_k \log_2 p_k$: 0 where
+# all are of one class, 1 for two alike. Write it for a list of names.
+#
+# <details><summary>Hint</summary><code>labels.count(name) / len(labels)</code> is the share of a name,
+# <code>{*labels}</code> are the different names; <code>math.log2</code> is in Python's own
+# <code>math</code>.</details>
+
+
+# %% tags=["exercise"]
+def entropy(labels):
+    return ...
+
+
+# %% tags=["solution"]
+def entropy(labels):
+    import math
+
+    shares = [labels.count(name) / len(labels) for name in {*labels}]
+    return -sum(share * math.log2(share) for share in shares)
+
+
+# %% tags=["check"]
+nl.course.check("03-entropy", entropy)
+
+# %% [markdown]
+# ### 3 · Skewness
+# The mean of $(x - \bar x)^3$, divided by $\sigma^3$, with $\sigma^2$ the mean of $(x - \bar x)^2$. Write it for a
+# tensor.
+#
+# <details><summary>Hint</summary><code>x - x.mean()</code>, its powers, and their means.</details>
+
+
+# %% tags=["exercise"]
+def skewness(x):
+    return ...
+
+
+# %% tags=["solution"]
+def skewness(x):
+    d = x - x.mean()
+    return (d**3).mean() / (d**2).mean() ** 1.5
+
+
+# %% tags=["check"]
+nl.course.check("03-skewness", skewness)
+
+# %% [markdown]
 # ## Measure: what do units mind?
 # Labels by eye are one thing. For numbers we take something away from the pictures and see whether a unit minds: the
 # **colour** (grey pictures), the **shape** (patches in another order). We show gratings of growing **frequency** and

@@ -80,6 +80,58 @@ studio.start_index = -1
 studio
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · How much is in it?
+# How many numbers make up three super images of each class?
+#
+# <details><summary>Hint</summary>A picture has <code>lens.size</code> pixels of three colours.</details>
+
+# %% tags=["exercise"]
+numbers = ...
+
+# %% tags=["solution"]
+numbers = 3 * len(lens.classes) * 3 * lens.size[0] * lens.size[1]
+
+# %% tags=["check"]
+nl.course.check("04-numbers", numbers, lens)
+
+# %% [markdown]
+# ### 2 · Their own scores
+# What is, on average, the logit that the super images have for their own class?
+#
+# <details><summary>Hint</summary><code>supers.labels</code> has a class for each; <code>lens.logits(…)[range(n),
+# labels]</code> picks one number in each row.</details>
+
+# %% tags=["exercise"]
+own = ...
+
+# %% tags=["solution"]
+own = lens.logits(supers.rgb())[range(len(supers)), supers.labels].mean()
+
+# %% tags=["check"]
+nl.course.check("04-own", own, lens, supers)
+
+# %% [markdown]
+# ### 3 · Beyond chance
+# Among ten classes a network that learned from photographs is right in 46% of the cases, one that learned from super
+# images in 22%. Which share of what photographs teach *beyond chance* do super images teach?
+#
+# <details><summary>Hint</summary>Who has learned nothing is right in a tenth of the cases.</details>
+
+# %% tags=["exercise"]
+beyond = ...
+
+# %% tags=["solution"]
+beyond = (0.22 - 0.1) / (0.46 - 0.1)
+
+# %% tags=["check"]
+nl.course.check("04-beyond", beyond)
+
+# %% [markdown]
 # ## Measure: learn from super images
 # The rule first. Then for each $k$ and each seed two small networks: one sees $k$ super images of each class, the
 # other $k$ photographs, for the same number of steps.

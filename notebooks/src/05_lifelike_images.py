@@ -171,6 +171,68 @@ likeness = nw.BlindVote(pairs, "Which looks more like: {name}?", names=climbs.na
 likeness
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · Total variation
+# Write the total variation with $\beta = 2$ of a grey picture (rows × columns), divided by the number of pixels.
+#
+# <details><summary>Hint</summary><code>x.diff(dim=0)</code> has the differences to the row below.</details>
+
+
+# %% tags=["exercise"]
+def roughness(x):
+    return ...
+
+
+# %% tags=["solution"]
+def roughness(x):
+    return (x.diff(dim=0).square().sum() + x.diff(dim=1).square().sum()) / x.numel()
+
+
+# %% tags=["check"]
+nl.course.check("05-variation", roughness)
+
+# %% [markdown]
+# ### 2 · The finest stripes
+# One pixel white, one pixel black, and so on. How many cycles per pixel are that?
+#
+# <details><summary>Hint</summary>How many pixels does one cycle take?</details>
+
+# %% tags=["exercise"]
+cycles = ...
+
+# %% tags=["solution"]
+cycles = 1 / 2
+
+# %% tags=["check"]
+nl.course.check("05-stripes", cycles)
+
+# %% [markdown]
+# ### 3 · What a blur leaves
+# Replace each number of a row by the mean of itself and its two neighbours; the ends have too few and fall away. What
+# is left of the finest stripes?
+#
+# <details><summary>Hint</summary>Three slices: <code>x[:-2]</code>, <code>x[1:-1]</code>,
+# <code>x[2:]</code>.</details>
+
+
+# %% tags=["exercise"]
+def blur(x):
+    return ...
+
+
+# %% tags=["solution"]
+def blur(x):
+    return (x[:-2] + x[1:-1] + x[2:]) / 3
+
+
+# %% tags=["check"]
+nl.course.check("05-blur", blur)
+
+# %% [markdown]
 # ## Measure: does jitter remove the noise?
 # All classes from several starts, each pair at equal score. The **spectrum distance** says how far an image's radial
 # spectrum is from that of a typical real image, in powers of ten. The rule first:

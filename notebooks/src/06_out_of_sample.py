@@ -119,6 +119,70 @@ studio.start_index = -1
 studio
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · An honest interval
+# In 3 of 20 pictures noise is taken for a cat. What is the 95% interval of that share by Wilson's formula?
+#
+# <details><summary>Hint</summary><code>nl.statistics.share</code> takes a tensor of hits and has <code>low</code> and
+# <code>high</code>. What would 0.15 ± 1.96·√(0.15·0.85/20) say?</details>
+
+# %% tags=["exercise"]
+interval = ...  # (low, high)
+
+# %% tags=["solution"]
+hits = noise.labels[:20].clone()
+hits[:3] = 1
+found = nl.statistics.share(hits > 0)
+interval = (found.low, found.high)
+
+# %% tags=["check"]
+nl.course.check("06-wilson", interval)
+
+# %% [markdown]
+# ### 2 · How even?
+# The paper expected what was never seen to be spread evenly. Write the entropy of some shares over that of as many
+# equal shares: 1 where they are even, 0 where one has all. No share is 0.
+#
+# <details><summary>Hint</summary>$-\sum_k p_k \log p_k$, over $\log k$; <code>math.log</code> is in Python's own
+# <code>math</code>.</details>
+
+
+# %% tags=["exercise"]
+def evenness(shares):
+    return ...
+
+
+# %% tags=["solution"]
+def evenness(shares):
+    import math
+
+    return -sum(p * math.log(p) for p in shares) / math.log(len(shares))
+
+
+# %% tags=["check"]
+nl.course.check("06-evenness", evenness)
+
+# %% [markdown]
+# ### 3 · The largest bias
+# Which class has the largest bias in the head of the first network of all classes, `lenses[0]`?
+#
+# <details><summary>Hint</summary><code>lenses[0].network.head.bias</code> is a tensor; <code>lenses[0].classes</code>
+# are the names.</details>
+
+# %% tags=["exercise"]
+largest = ...  # a name
+
+# %% tags=["solution"]
+largest = lenses[0].classes[lenses[0].network.head.bias.argmax()]
+
+# %% tags=["check"]
+nl.course.check("06-bias", largest, lenses[0])
+
+# %% [markdown]
 # ## Measure: the claims about what was never seen
 # The rules first:
 

@@ -99,6 +99,64 @@ explorer = nw.ManifoldMap(study, test, seed=lesson.seed)
 explorer
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · A feature vector
+# How many numbers does a feature vector of the last stage have?
+#
+# <details><summary>Hint</summary><code>lens.layers[lens.stages[-1]]</code> is (channels, height, width).</details>
+
+# %% tags=["exercise"]
+numbers = ...
+
+# %% tags=["solution"]
+channels, height, width = lens.layers[lens.stages[-1]]
+numbers = channels * height * width
+
+# %% tags=["check"]
+nl.course.check("08-numbers", numbers, lens)
+
+# %% [markdown]
+# ### 2 · Two points
+# How far apart are the first two images of `test` in the space of raw images (RGB in [0, 1])?
+#
+# <details><summary>Hint</summary><code>test.rgb([0, 1])</code>; a tensor has <code>.norm()</code>.</details>
+
+# %% tags=["exercise"]
+apart_by = ...
+
+# %% tags=["solution"]
+first, second = test.rgb([0, 1])
+apart_by = (first - second).norm()
+
+# %% tags=["check"]
+nl.course.check("08-apart", apart_by, test)
+
+# %% [markdown]
+# ### 3 · A silhouette
+# An image is `own` away from its own class on average, and `other` from the nearest other class. Its silhouette is
+# their difference over the larger of the two. Write it.
+#
+# <details><summary>Hint</summary>1 is far from the others, 0 on the border, below 0 on the wrong side.</details>
+
+
+# %% tags=["exercise"]
+def silhouette(own, other):
+    return ...
+
+
+# %% tags=["solution"]
+def silhouette(own, other):
+    return (other - own) / max(own, other)
+
+
+# %% tags=["check"]
+nl.course.check("08-silhouette", silhouette)
+
+# %% [markdown]
 # ## Measure: the paper's claim
 # Three numbers stand in for "separate". **10-NN accuracy**: for how many images most of the ten nearest others are of
 # the same class. **Silhouette**: how much nearer the own class is than the next one, 1 far apart, 0 on the border.

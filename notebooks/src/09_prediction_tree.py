@@ -107,6 +107,75 @@ explorer = nw.TreeExplorer(study, "all", category, most=lesson.pick(fast=20, cpu
 explorer
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · The critical filter
+# Write what finds the critical filter of two images: the place without which their cosine is smallest. A list each.
+#
+# <details><summary>Hint</summary><code>cosine</code> above does it for its own two; leave out each place in turn, and
+# take the smallest with <code>min(range(d), key=…)</code>.</details>
+
+
+# %% tags=["exercise"]
+def critical_filter(a, b):
+    return ...
+
+
+# %% tags=["solution"]
+def critical_filter(a, b):
+    def without(i):
+        pairs = [(x, y) for j, (x, y) in enumerate(zip(a, b, strict=True)) if j != i]
+        lengths = sum(x * x for x, _ in pairs) * sum(y * y for _, y in pairs)
+        return sum(x * y for x, y in pairs) / lengths**0.5
+
+    return min(range(len(a)), key=without)
+
+
+# %% tags=["check"]
+nl.course.check("09-critical", critical_filter)
+
+# %% [markdown]
+# ### 2 · What is left
+# A branch begins with 8,192 filters. After three merges, one above the other, from how many can the next critical
+# filter be chosen?
+#
+# <details><summary>Hint</summary>What happens to a filter that was critical?</details>
+
+# %% tags=["exercise"]
+left = ...
+
+# %% tags=["solution"]
+left = 8192 - 3
+
+# %% tags=["check"]
+nl.course.check("09-struck", left)
+
+# %% [markdown]
+# ### 3 · A contribution
+# After the last stage the network is linear: it averages each channel over its positions and weighs it. What does
+# channel 0 contribute to the category's logit for `picture`?
+#
+# <details><summary>Hint</summary><code>lens.outputs(picture, [layer])[layer][0, 0]</code> is the channel's map,
+# <code>lens.network.head.weight[k, 0]</code> its weight.</details>
+
+# %% tags=["exercise"]
+picture = test.only(category).rgb([0])
+k = lens.classes.index(category)
+part = ...
+
+# %% tags=["solution"]
+picture = test.only(category).rgb([0])
+k = lens.classes.index(category)
+active = lens.outputs(picture, [lens.stages[-1]])[lens.stages[-1]][0, 0].mean()
+part = lens.network.head.weight[k, 0] * active
+
+# %% tags=["check"]
+nl.course.check("09-part", part, lens, picture, k)
+
+# %% [markdown]
 # ## Measure: what is a contribution?
 # The paper leaves open "how much a filter's activation attributes to the final prediction". After the last stage the
 # network is linear, so there the answer is exact: weight times activation, and all of them add up to the logit.

@@ -129,6 +129,67 @@ for kind, channels in (("most frequent", ranked[:size]), ("least frequent", rank
     print("{}: new {:.2f} → {:.2f}, old {:.2f} → {:.2f}".format(kind, *scores))
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · A filter's weights
+# How many weights belong to one channel of the last stage: of the last convolution, the batch norm behind it, and the
+# head?
+#
+# <details><summary>Hint</summary><code>weights</code> above has them for a quarter of the channels,
+# <code>critical</code>.</details>
+
+# %% tags=["exercise"]
+one = ...
+
+# %% tags=["solution"]
+one = sum(int(chosen.sum()) for chosen in weights.values()) / len(critical)
+
+# %% tags=["check"]
+nl.course.check("10-weights", one, lens)
+
+# %% [markdown]
+# ### 2 · The penalty's factor
+# The network gives an image of class 0 the probabilities 0.7, 0.2 and 0.1. The classes 1 and 2 are 0.2 and 0.8 away
+# from class 0; the mean distance of all classes is 0.5. By what is the loss multiplied?
+#
+# <details><summary>Hint</summary>$\sum_j p_j\,d(y, j) / \bar d$, and $d(0, 0) = 0$.</details>
+
+# %% tags=["exercise"]
+factor = ...
+
+# %% tags=["solution"]
+factor = (0.2 * 0.2 + 0.1 * 0.8) / 0.5
+
+# %% tags=["check"]
+nl.course.check("10-factor", factor)
+
+# %% [markdown]
+# ### 3 · Four networks
+# In four networks critical filters beat random ones by these differences. Write half the width of the 95% interval of
+# their mean, by Student's $t$: $t\,s / \sqrt{n}$, with $t = 3.182$ for four values.
+#
+# <details><summary>Hint</summary><code>nl.statistics.over_seeds</code> gives the interval; half its width is
+# <code>(high - low) / 2</code>.</details>
+
+
+# %% tags=["exercise"]
+def reach(differences):
+    return ...
+
+
+# %% tags=["solution"]
+def reach(differences):
+    found = nl.statistics.over_seeds(differences)
+    return (found.high - found.low) / 2
+
+
+# %% tags=["check"]
+nl.course.check("10-interval", reach)
+
+# %% [markdown]
 # ## Measure: four ways to update
 # The rule first. Then, for every network and arrival: the critical filters, as many random ones, the head alone, and
 # everything. All see the same new images, and as many old ones again.

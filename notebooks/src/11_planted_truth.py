@@ -139,6 +139,64 @@ blind = nw.BlindVote(laid, "Was this network trained?", ["trained", "random", "c
 blind
 
 # %% [markdown]
+# ## Exercises
+# Replace the dots, then run the check below. It says what it tried and what came out; nothing breaks, and what you
+# solve is kept beside the notebook.
+
+# %% [markdown]
+# ### 1 · IoU
+# Write the intersection over union of two masks (tensors of truth values).
+#
+# <details><summary>Hint</summary><code>a & b</code> and <code>a | b</code>, and how many places of each are
+# true.</details>
+
+
+# %% tags=["exercise"]
+def overlap(a, b):
+    return ...
+
+
+# %% tags=["solution"]
+def overlap(a, b):
+    return (a & b).sum() / (a | b).sum()
+
+
+# %% tags=["check"]
+nl.course.check("11-overlap", overlap)
+
+# %% [markdown]
+# ### 2 · By luck
+# Somebody points to a pixel drawn at random. How often does it lie on the head? `heads` has the masks of all
+# pictures.
+#
+# <details><summary>Hint</summary>The mean of truth values, as numbers, is a share.</details>
+
+# %% tags=["exercise"]
+luck = ...
+
+# %% tags=["solution"]
+luck = heads.double().mean()
+
+# %% tags=["check"]
+nl.course.check("11-luck", luck, heads)
+
+# %% [markdown]
+# ### 3 · Half misled
+# A network goes by the patch in 60% of the pictures and by the head, always rightly, in the others. The patch agrees
+# with the class in half of the pictures. How often is the network right?
+#
+# <details><summary>Hint</summary>Take 100 pictures and count.</details>
+
+# %% tags=["exercise"]
+right_share = ...
+
+# %% tags=["solution"]
+right_share = 0.6 * 0.5 + 0.4
+
+# %% tags=["check"]
+nl.course.check("11-half", right_share)
+
+# %% [markdown]
 # ## Measure: a score, and its chance
 # Three scores of a map against the mask of the true part:
 #

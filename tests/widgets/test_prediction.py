@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from neurolens.course import PROGRESS as PROGRESS_FILE
+from neurolens.course.progress import FILE as PROGRESS_FILE
 from tiny import part
 
 import neurolens_widgets as nw

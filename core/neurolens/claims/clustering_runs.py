@@ -44,7 +44,7 @@ def _closest_pairs(lesson: Lesson, progress: bool) -> Verdict:
 
 
 def _last_merge(lesson: Lesson, progress: bool) -> Verdict:
-    kingdoms = on_categories.KINGDOMS[lesson.study.name]
+    kingdoms = on_categories.KINGDOMS.get(lesson.study.name, on_categories.KINGDOMS["cifar10"])
     return on_categories.two_kingdoms(resampled_categories(lesson, progress), kingdoms)
 
 

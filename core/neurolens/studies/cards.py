@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import nn
 
-from neurolens.cache import cache_folder, written_whole
+from neurolens.cache import written_whole
 from neurolens.studies.data import Images
 from neurolens.studies.networks import ARCHITECTURES
 from neurolens.studies.training import Recipe, predict
@@ -58,11 +58,6 @@ class Card:
         """Return accuracy, per-class accuracy and the number of images, measured now from the stored weights."""
         accuracy, per_class = _accuracies(load_network(self), test)
         return {"accuracy": accuracy, "per_class": per_class, "tested_on": len(test)}
-
-
-def own_networks() -> Path:
-    """The folder of the networks that the user has trained."""
-    return cache_folder() / "networks"
 
 
 def store_network(

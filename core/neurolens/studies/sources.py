@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from neurolens.cache import cache_folder
@@ -31,13 +31,18 @@ PATIENCE = 15  # seconds without an answer after which a download is given up
 Entry = tuple[str, str, Callable[[], bytes]]  # class name, path in words, how to read it
 
 
-def load_images(path: str | os.PathLike[str], split: str, *, progress: bool = True) -> Images:
+def load_images(
+    path: str | os.PathLike[str], split: str, *, size: tuple[int, int] | None = None, progress: bool = True
+) -> Images:
     """Load one split of a data set from disk.
 
     Args:
         path: A folder holding torchvision's `cifar-10-batches-py`, a folder tree `train|test/<class>/*.png|jpg`,
-            or a zip of such a tree. Trees and zips are read once into a memory-mapped cache.
+            a zip of such a tree, or a tree `<class>/*.png|jpg`, of which a fifth is for testing. Trees and zips are
+            read once into a memory-mapped cache.
         split: `"train"` or `"test"`.
+        size: Height and width to which each image is scaled, and the ends of its longer side cut off; as it is where
+            none is given.
         progress: Show a progress bar while images are decoded.
 
     Returns:
@@ -56,11 +61,11 @@ def load_images(path: str | os.PathLike[str], split: str, *, progress: bool = Tr
             content: object = hashlib.file_digest(file, "sha256").hexdigest()
     else:
         content = _stats(path, split)
-    key = hashlib.sha256(json.dumps([DECODER, content]).encode()).hexdigest()[:12]
+    key = hashlib.sha256(json.dumps([DECODER, content, *([size] if size else [])]).encode()).hexdigest()[:12]
 
     def decode() -> Images:
         with _listed(path, split) as (entries, folders):
-            return _decode(entries, folders, path, split, progress)
+            return _decode(entries, folders, path, split, progress, size)
 
     return cached_images(path.stem if path.is_file() else path.name, f"{split}-{key}", decode)
 
@@ -141,16 +146,28 @@ def _listed(path: Path, split: str) -> Iterator[tuple[list[Entry], Iterable[str]
 
 
 def _tree(path: Path, split: str) -> dict[str, list[os.DirEntry[str]]]:
-    root = path / split
-    if not root.is_dir():
+    here = sorted((one for one in os.scandir(path) if one.is_dir()), key=lambda folder: folder.name)
+    divided = {folder.name for folder in here} & {*SPLITS}
+    if divided and split not in divided:
         raise ValueError(
-            f"`path` (={str(path)!r}) has no folder {split!r}; expected {BATCHES}, or a tree {split}/<class>/<image>"
+            f"`path` (={str(path)!r}) has no folder {split!r}; expected {BATCHES}, a tree {split}/<class>/<image>, or "
+            "one <class>/<image>"
         )
-    folders = sorted((folder for folder in os.scandir(root) if folder.is_dir()), key=lambda folder: folder.name)
-    return {
+    if divided:
+        here = sorted((one for one in os.scandir(path / split) if one.is_dir()), key=lambda folder: folder.name)
+    tree = {
         folder.name: sorted((f for f in os.scandir(folder) if _is_image(f.name)), key=lambda file: file.name)
-        for folder in folders
+        for folder in here
+        if not folder.name.startswith(".")
     }
+    return tree if divided else {name: _share(files, split) for name, files in tree.items() if files}
+
+
+def _share(files: list[os.DirEntry[str]], split: str) -> list[os.DirEntry[str]]:
+    """Return the split's share of a class's files: every fifth of them, drawn by their names, is for testing."""
+    drawn = sorted(files, key=lambda file: hashlib.sha256(file.name.encode()).digest())
+    tests = max(2, len(drawn) // 5)
+    return drawn[:tests] if split == "test" else drawn[tests:]
 
 
 def _stats(path: Path, split: str) -> list[tuple[str, str, int, int, int]]:
@@ -166,7 +183,14 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDINGS) and not name.rpartition("/")[2].startswith(".")
 
 
-def _decode(entries: Sequence[Entry], folders: Iterable[str], path: Path, split: str, progress: bool) -> Images:
+def _decode(
+    entries: Sequence[Entry],
+    folders: Iterable[str],
+    path: Path,
+    split: str,
+    progress: bool,
+    size: tuple[int, int] | None = None,
+) -> Images:
     classes = sorted({name for name, *_ in entries} | set(folders))
     if not classes:
         raise ValueError(
@@ -182,7 +206,7 @@ def _decode(entries: Sequence[Entry], folders: Iterable[str], path: Path, split:
     pixels: np.ndarray | None = None
     converted: Counter[str] = Counter()
     for i, (_, where, read) in enumerate(tqdm(entries, f"reading {split} images", disable=not progress)):
-        picture, mode = _open(read, where)
+        picture, mode = _open(read, where, size)
         if mode != "RGB":
             converted[mode] += 1
         if pixels is None:
@@ -208,14 +232,17 @@ def _decode(entries: Sequence[Entry], folders: Iterable[str], path: Path, split:
     return Images(torch.from_numpy(pixels), labels, tuple(classes), split, f"{path.name} ({made_from})")
 
 
-def _open(read: Callable[[], bytes], where: str) -> tuple[np.ndarray, str]:
+def _open(read: Callable[[], bytes], where: str, size: tuple[int, int] | None = None) -> tuple[np.ndarray, str]:
     """Decode one image to (3, h, w) and say which mode it was stored in."""
     try:
         picture: Image.Image = Image.open(io.BytesIO(read()))
         mode = picture.mode
         if mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion clips at 255
             picture = Image.fromarray((np.asarray(picture).clip(0, 65535) / 257).round().astype(np.uint8))
-        return np.asarray(picture.convert("RGB")).transpose(2, 0, 1), mode
+        picture = picture.convert("RGB")
+        if size:  # the whole shorter side, the middle of the longer one
+            picture = ImageOps.fit(picture, (size[1], size[0]), Image.Resampling.LANCZOS)
+        return np.asarray(picture).transpose(2, 0, 1), mode
     except RuntimeError as error:  # zipfile's, for a password or a compression it does not know
         raise ValueError(f"{where} cannot be unpacked ({error}); zip it again, plain and without a password") from error
     except Exception as error:  # Pillow raises many kinds for a damaged file

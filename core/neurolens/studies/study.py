@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import os
 import tempfile
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +13,12 @@ import torch
 from neurolens.cache import cache_folder
 from neurolens.lens import Lens, best_device
 from neurolens.studies import planted
-from neurolens.studies.cards import SHIPPED, Card, load_network, own_networks, read_card, store_network
+from neurolens.studies.cards import SHIPPED, Card, load_network, read_card, store_network
 from neurolens.studies.data import Images, cached_images
+from neurolens.studies.own import BUILT_IN, own_networks, own_study, study_names
 from neurolens.studies.sources import BATCHES, download_cifar10, load_images
 from neurolens.studies.training import Recipe, train
 
-STUDIES = ("cifar10", "planted")
 PLANTED_SIZES = {"train": 500, "test": 100}  # images of each class
 DATA_CURE = "let NEUROLENS_DATA name a folder or zip of CIFAR-10, or unset it"
 PAPER_NAMES = {"airplane": "plane", "automobile": "car"}  # CIFAR-10's names → the paper's
@@ -81,7 +80,9 @@ class Study:
     def recipe(self, network: str, **changes: object) -> Recipe:
         """Return how this study trains a network, with `changes` to the recipe where given."""
         self.classes_of(network)
-        return Recipe(**{**SETTINGS[self.name][network], **NETWORKS[network], **changes})  # type: ignore[arg-type]
+        own = None if self.name in BUILT_IN else own_study(self.name)
+        settings = own.settings() if own else SETTINGS[self.name][network]
+        return Recipe(**{**settings, **NETWORKS[network], **changes})  # type: ignore[arg-type]
 
     def lens(self, network: str, device: str | None = None) -> Lens:
         """Return a lens on a trained network: your own where you trained one, otherwise the shipped one.
@@ -164,7 +165,7 @@ def open_study(name: str | None = None, *, download: bool = True) -> Study:
     """Open a study by name; without one, CIFAR-10 where its images can be had and the built-in one otherwise.
 
     Args:
-        name: `"cifar10"` (the paper's) or `"planted"` (built in: rendered, its truth is known).
+        name: `"cifar10"` (the paper's), `"planted"` (built in: rendered, its truth is known), or one of your own.
         download: Whether CIFAR-10 may be downloaded when `NEUROLENS_DATA` names no place that has it.
 
     Returns:
@@ -175,9 +176,11 @@ def open_study(name: str | None = None, *, download: bool = True) -> Study:
         FileNotFoundError: If `NEUROLENS_DATA` names nothing.
     """
     if name is not None:
-        _check_choice("name", name, STUDIES)
+        _check_choice("name", name, study_names())
     if name == "planted":
         return _planted("")
+    if name and (own := own_study(name)):
+        return Study(name, own.images("train"), own.images("test"), own.pairs or {})
     try:
         train, test = (_cifar10(split, download) for split in ("train", "test"))
     except OSError:
@@ -232,7 +235,7 @@ def named_card(study: str, network: str) -> Card:
         FileNotFoundError: If it is neither shipped nor trained; the message says how to train it.
         ValueError: If a study or a network of this name does not exist, or the card is damaged.
     """
-    _check_choice("name", study, STUDIES)
+    _check_choice("name", study, study_names())
     _check_choice("network", network, NETWORKS)
     if card := find_card(study, network):
         return card
@@ -242,19 +245,9 @@ def named_card(study: str, network: str) -> Card:
 
 
 def find_cards(study: str) -> dict[str, Card]:
-    """Return the cards of all networks of a study that are here, without reading an image; errors as `named_card`.
-
-    A damaged card is left out, with a warning.
-    """
-    _check_choice("name", study, STUDIES)
-    found = {}
-    for network in NETWORKS:
-        try:
-            if card := find_card(study, network):
-                found[network] = card
-        except ValueError as error:
-            warnings.warn(str(error), stacklevel=2)
-    return found
+    """Return the cards of all networks of a study that are here, without reading an image; errors as `named_card`."""
+    _check_choice("name", study, study_names())
+    return {network: card for network in NETWORKS if (card := find_card(study, network))}
 
 
 def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:

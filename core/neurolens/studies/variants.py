@@ -10,9 +10,10 @@ import torch
 
 from neurolens.lens import Lens
 from neurolens.studies import planted
-from neurolens.studies.cards import Card, load_network, own_networks
+from neurolens.studies.cards import Card, load_network
 from neurolens.studies.data import Images
 from neurolens.studies.decoy import plant_decoy
+from neurolens.studies.own import own_networks
 from neurolens.studies.study import find_card, open_study, train_and_store
 from neurolens.studies.training import Recipe, build_network, train_once
 

@@ -13,7 +13,6 @@ from neurolens.studies.study import Study, open_study
 T = TypeVar("T")
 
 BUDGETS = ("fast", "cpu", "gpu")
-PROGRESS = "neurolens_progress.json"  # what a learner did, beside the notebook
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,59 @@
+"""Making a study of a folder of images: its five networks, and the pairs that these tell apart."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from neurolens.clustering.categories import measure_categories
+from neurolens.lens import best_device
+from neurolens.studies.own import OwnStudy, with_pairs
+from neurolens.studies.study import NETWORKS, Study, open_study
+
+FEWEST = 3  # classes, so that a near and a far pair can share one
+
+
+def make_study(study: OwnStudy, *, device: str | None = None, progress: bool = True) -> Study:
+    """Train the five networks of a folder of images, and return them as a study: the whole course runs on it.
+
+    The network of all classes comes first. The two categories that it holds closest are the near pair, unless the
+    study names its own; the second of them and the one farthest from it are the far pair. What was stopped goes on
+    where it was.
+
+    Args:
+        study: Which images, and how large the networks are.
+        device: Where to train; the fastest there is where none is given.
+        progress: Show progress bars.
+
+    Raises:
+        FileNotFoundError: If there are no images.
+        ValueError: If they show fewer than three classes, a pair is none of them, or as `sources.load_images` does.
+    """
+    train, test = study.images("train"), study.images("test")
+    if len(train.classes) < FEWEST or train.classes != test.classes:
+        raise ValueError(
+            f"`path` (={study.path!r}) must show {FEWEST} classes or more, the same for training and testing, not "
+            f"{', '.join(train.classes)} and {', '.join(test.classes)}"
+        )
+    unknown = {name for pair in (study.pairs or {}).values() for name in pair} - {*train.classes}
+    if unknown:
+        raise ValueError(f"`pairs` (={sorted(unknown)}) must be of the classes {', '.join(train.classes)}")
+    study = replace(study, path=str(Path(study.path).expanduser().resolve()))
+    study.save()
+    device = device or best_device()
+    _train(study.name, "all", device, progress)
+    if study.pairs is None:
+        found = measure_categories(open_study(study.name).lens("all", "cpu"), test)
+        study = with_pairs(study, torch.as_tensor(found.distances), found.names)
+        study.save()
+    for network in NETWORKS:
+        _train(study.name, network, device, progress)
+    return open_study(study.name)
+
+
+def _train(name: str, network: str, device: str, progress: bool) -> None:
+    opened = open_study(name)
+    recipe = opened.recipe(network)
+    card = opened.cards().get(network)
+    if card is None or card.recipe != recipe or card.classes != opened.classes_of(network):
+        opened.train_network(network, recipe, device=device, progress=progress)

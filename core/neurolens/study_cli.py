@@ -1,0 +1,115 @@
+"""The command line of studies: neurolens study NAME [NETWORK] | new FOLDER."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Column, Table
+from typer.core import TyperGroup
+
+from neurolens.studies.cards import Card
+from neurolens.studies.own import BUILT_IN, OwnStudy, own_study
+from neurolens.studies.study import Study, find_cards, named_card, open_study
+from neurolens.terminal import AsJson, console, refuse, refusing
+
+StudyName = Annotated[str, typer.Argument(help=f"{', '.join(BUILT_IN)}, or one of your own.")]
+Pair = Annotated[tuple[str, str] | None, typer.Option(help="Its two classes; chosen by a network if not given.")]
+
+
+class _ShowsByDefault(TyperGroup):
+    """Takes what is no command for the name of a study."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = args[0] in self.commands or args[0].startswith("-")
+        return super().resolve_command(ctx, args if known else ["show", *args])
+
+
+study = typer.Typer(
+    help="List a study's networks (neurolens study planted), or make a study of a folder of images.",
+    no_args_is_help=True,
+    cls=_ShowsByDefault,
+)
+
+
+@study.command("new")
+def new(
+    path: Annotated[Path, typer.Argument(help="A folder <class>/*.png|jpg, or train|test/<class>/*; or a zip of it.")],
+    name: Annotated[str | None, typer.Option(help="What to call it; the folder's own name if not given.")] = None,
+    size: Annotated[int, typer.Option(help="Side in pixels to which images are scaled and cut.")] = 32,
+    width: Annotated[int, typer.Option(help="Channels of the first stage; the paper's is 64.")] = 16,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images, for each network.")] = 20,
+    near: Pair = None,
+    far: Pair = None,
+) -> None:
+    """Train the five networks of the course on your own images; what was stopped goes on where it was."""
+    from neurolens.studies.making import make_study
+
+    if (near is None) != (far is None):
+        raise refuse("`--near` and `--far` go together: give both pairs or none")
+    pairs = {"near_pair": near, "far_pair": far} if near and far else None
+    with refusing():
+        wanted = OwnStudy(name or path.resolve().stem, str(path), size, width, epochs, pairs)
+        before = own_study(wanted.name)
+        if before and pairs is None:
+            wanted = dataclasses.replace(wanted, pairs=before.pairs)  # chosen by a run that was stopped
+        opened = make_study(wanted)
+    console.print(f"{opened.name}: near pair {' and '.join(opened.pairs['near_pair'])}, far pair ", end="")
+    console.print(f"{' and '.join(opened.pairs['far_pair'])}; NEUROLENS_STUDY={opened.name} runs the course on it")
+
+
+@study.command("show")
+def show(
+    name: StudyName,
+    as_json: AsJson = False,
+    measure: Annotated[bool, typer.Option("--measure", help="Measure accuracies anew on the test images.")] = False,
+    network: Annotated[str | None, typer.Argument(help="One network; all that are here if none is named.")] = None,
+) -> None:
+    """List a study's networks: whose, accuracy, per-class accuracy, parameters, seed, data, file size."""
+    opened = opened_study(name) if measure else None
+    with refusing():
+        cards = [named_card(name, network)] if network else find_cards(name).values()
+        rows = [_row(card, opened) for card in cards]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        console.print(f"{name} has no networks yet: neurolens train {name} near_pair")
+        return
+    heads = ("network", "whose", "classes", "accuracy", "worst class", "params", "seed", "MB")
+    table = Table(*(Column(head, no_wrap=True) for head in heads), box=None, padding=(0, 1, 0, 0))
+    for row in rows:
+        worst = min(row["per_class"], key=row["per_class"].get)
+        few = len(row["classes"]) <= 3
+        table.add_row(
+            row["network"],
+            row["whose"],
+            "–".join(row["classes"]) if few else str(len(row["classes"])),
+            f"{row['accuracy']:.1%} of {row['tested_on']}",
+            f"{worst} {row['per_class'][worst]:.1%}",
+            f"{row['parameters'] / 1e6:.2f} M",
+            str(row["recipe"]["seed"]),
+            f"{row['bytes'] / 1e6:.1f}",
+        )
+    console.print(table)
+    console.print("Measured now." if measure else "As on their cards; --measure measures anew.")
+    for row in rows:
+        console.print(f"{row['network']} was trained on {row['trained_on']}", highlight=False, markup=False)
+
+
+def opened_study(name: str) -> Study:
+    """Return a study, or end the command with the reason."""
+    with refusing():
+        opened = open_study(name)
+    if opened.name != name:
+        raise refuse(opened.notice)
+    return opened
+
+
+def _row(card: Card, measured_on: Study | None) -> dict:
+    row = dataclasses.asdict(card)
+    row["whose"] = "shipped" if card.shipped else "yours"
+    row["weights"] = str(card.weights)
+    row["bytes"] = len(card.read_weights())
+    return {**row, **card.measure(measured_on.images(card.network))} if measured_on else row
