@@ -9,6 +9,7 @@ from neurolens_widgets.filter_picker import FilterPicker as FilterPicker
 from neurolens_widgets.manifold_map import ManifoldMap as ManifoldMap
 from neurolens_widgets.prediction import Prediction as Prediction
 from neurolens_widgets.prediction_table import PredictionTable as PredictionTable
+from neurolens_widgets.probe import Probe as Probe
 from neurolens_widgets.tree_explorer import TreeExplorer as TreeExplorer
 
 if "google.colab" in sys.modules:  # Colab shows ipycanvas and bqplot only after this

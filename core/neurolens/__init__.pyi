@@ -56,6 +56,11 @@ from .clustering.updating import module_weights as module_weights
 from .clustering.updating import update as update
 from .clustering.updating import widen_head as widen_head
 from .lens import Lens as Lens
+from .probe import Probe as Probe
+from .probe import gather as gather
+from .probe import probe as probe
+from .probe import read_picture as read_picture
+from .studies.checkpoint import load_checkpoint as load_checkpoint
 from .studies.data import Images as Images
 from .studies.data import gaussian_noise as gaussian_noise
 from .studies.data import starting_points as starting_points

@@ -1,4 +1,4 @@
-"""The command line: neurolens lab | doctor | study | train | scan | atlas | claims | course."""
+"""The command line: neurolens lab | doctor | study | train | scan | atlas | probe | claims | course."""
 
 import os
 import subprocess
@@ -11,9 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from neurolens import doctor as checks
+from neurolens.cache import written_whole
 from neurolens.claims_cli import claims
 from neurolens.course_cli import course
 from neurolens.lens import best_device
+from neurolens.studies.study import open_study
 from neurolens.studies.variants import VARIANTS, train_variant
 from neurolens.study_cli import StudyName, opened_study, study
 from neurolens.terminal import console, refuse, refusing
@@ -85,6 +87,43 @@ def atlas(
         recipe: dict[str, Any] = {} if steps is None else {"steps": steps}
         found = open_atlas(opened, network, **recipe)
     _deliver(found, out)
+
+
+@app.command()
+def probe(
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.")],
+    network: Annotated[str, typer.Option(help="near_pair, far_pair, all, reseeded or vgg16.")] = "all",
+    study: Annotated[str | None, typer.Option(help="Whose network; CIFAR-10 if it is here.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Whose channels to show; the last stage by default.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Page to write: one file that needs no other.")] = None,
+) -> None:
+    """Say what a network makes of pictures: its answer, the evidence, the channels, and how firm all that is."""
+    from neurolens.figures.probe_page import probe_page
+    from neurolens.probe import find_pictures, gather, read_picture
+    from neurolens.probe import probe as probe_one
+
+    found, failed = [], 0
+    with refusing():
+        files = find_pictures(pictures)
+        opened = open_study(study)
+        if opened.notice:
+            console.print(opened.notice)
+        material = gather(opened, network)
+        for file in files:
+            try:
+                picture = read_picture(file, material.lens.size)
+            except ValueError as error:  # the others are worth having
+                failed += 1
+                refuse(error)
+                continue
+            found.append(probe_one(material, picture, name=file.name, layer=layer))
+            console.print(repr(found[-1]), highlight=False, markup=False)
+        if html and found:
+            with written_whole(html) as draft:
+                draft.write_text(probe_page(found), "utf-8")
+            console.print(f"written to {html}", markup=False)
+    if failed:
+        raise typer.Exit(code=2)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -14,7 +14,7 @@ from neurolens.clustering.penalty import CategoryPenalty, evenly, penalise, seve
 from neurolens.lens import Lens
 from neurolens.statistics import Estimate, over_seeds
 from neurolens.studies.data import Images
-from neurolens.studies.training import Recipe, predict
+from neurolens.studies.training import Recipe, predict, train_once
 
 PLAIN, PENALTY_LOSS, EVEN_LOSS = "plain loss", "category distances", "equal distances"
 LOSSES = (PLAIN, PENALTY_LOSS, EVEN_LOSS)

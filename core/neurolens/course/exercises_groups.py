@@ -12,6 +12,7 @@ from neurolens.clustering.categories import Categories
 from neurolens.course.exercise import Exercise
 from neurolens.lens import Lens
 from neurolens.studies.data import Images
+from neurolens.units import LayerUnit, Objective
 
 Vector = Sequence[float]
 
@@ -69,6 +70,11 @@ def _owned(lens: Lens, batch_norm: bool = True, head: bool = True) -> int:
     convolution = [m for m in lens.network.get_submodule(lens.stages[-1]).modules() if isinstance(m, nn.Conv2d)]
     main = next(m for m in reversed(convolution) if m.kernel_size != (1, 1))
     return main.weight[0].numel() + 2 * batch_norm + len(lens.classes) * head
+
+
+def _smallest(lens: Lens) -> str:
+    sixty_four = [name for name in lens.stages if lens.layers[name][0] == 64]
+    return min(sixty_four, key=lambda name: math.prod(lens.layers[name][1:]))
 
 
 def _t_reach(differences: Vector, quantile: float | None = None, root: bool = True) -> float:
@@ -240,6 +246,32 @@ EXERCISES = {
         {
             "On the head or not are two cases, but not alike in size.": lambda heads: 0.5,
             "That is how many pixels; divide by all of them.": lambda heads: float(heads.sum()),
+        },
+    ),
+    "12-normalised": Exercise(
+        "what the network sees of a red value of 0.5, with the mean 0.485 and the standard deviation 0.229",
+        lambda: (0.5 - 0.485) / 0.229,
+        {
+            "Divide by the standard deviation.": lambda: 0.5 - 0.485,
+            "First the mean, then the division.": lambda: 0.5 / 0.229 - 0.485,
+        },
+    ),
+    "12-positions": Exercise(
+        "how many neurons a channel of the last stage has",
+        lambda lens: math.prod(lens.layers[lens.stages[-1]][1:]),
+        {
+            "That is how many channels there are.": lambda lens: lens.layers[lens.stages[-1]][0],
+            "That is one side of the map.": lambda lens: lens.layers[lens.stages[-1]][1],
+        },
+    ),
+    "12-low": Exercise(
+        "the address of channel 5 of the first stage that has 64 channels and the fewest positions",
+        lambda lens: Objective(((1, LayerUnit(_smallest(lens), 5)),)),
+        {
+            "That stage is the first of all; look for the smaller map.": lambda lens: Objective(
+                ((1, LayerUnit(lens.stages[0], 5)),)
+            ),
+            "That is the last stage; see its channels.": lambda lens: Objective(((1, LayerUnit(lens.stages[-1], 5)),)),
         },
     ),
     "11-half": Exercise(

@@ -1,0 +1,150 @@
+"""A probe as a page: one file that needs no other, in light and dark, with words for every picture."""
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from neurolens.figures.base import DIFFERENCE, EVIDENCE, array
+from neurolens.probe import Probe, ProbedUnit
+from neurolens.visualization.trust import percent
+
+MOST = 10  # classes and stations shown
+STYLE = """
+.nl-probe { color-scheme: light dark; --ink: light-dark(#1f2328, #e6e8eb); --soft: light-dark(#5b636d, #a3abb5);
+  --line: light-dark(#d9dce0, #3a4048); --accent: light-dark(#2b83c6, #5aa9e6); font: 14px/1.45 system-ui, sans-serif;
+  color: var(--ink); max-width: 900px; }
+.nl-probe h2 { font-size: 20px; margin: 0; } .nl-probe h3 { font-size: 15px; margin: 22px 0 6px; }
+.nl-probe p { margin: 4px 0; max-width: 75ch; } .nl-probe .soft { color: var(--soft); }
+.nl-probe .row { display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-start; }
+.nl-probe figure { margin: 0; width: 150px; } .nl-probe figcaption { font-size: 12px; color: var(--soft); }
+.nl-probe img { image-rendering: pixelated; border-radius: 4px; display: block; width: 100%; }
+.nl-probe td, .nl-probe th { padding: 4px 10px 4px 0; text-align: left; vertical-align: middle; font-weight: inherit; }
+.nl-probe table { border-collapse: collapse; } .nl-probe tr + tr { border-top: 1px solid var(--line); }
+.nl-probe td.bar { width: 180px; } .nl-probe td.bar i { display: block; height: 9px; background: var(--accent); }
+.nl-probe .small { width: 64px; } .nl-probe td.tops { display: flex; gap: 4px; }
+.nl-probe .station { width: 84px; border-top: 3px solid var(--line); padding-top: 4px; }
+.nl-probe .active { border-color: var(--accent); }
+"""
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><style>body {{ margin: 24px; color-scheme: light dark; background: light-dark(#fff, #15181c); }}
+.nl-probe + .nl-probe {{ margin-top: 40px; border-top: 1px solid #888; padding-top: 24px; }}{style}</style></head>
+<body>{body}</body></html>
+"""
+
+
+def probe_page(probes: Sequence[Probe]) -> str:
+    """Return all probes as one self-contained HTML page."""
+    title = f"NeuroLens: {', '.join(probe.name for probe in probes[:3])}{', …' if len(probes) > 3 else ''}"
+    return PAGE.format(title=escape(title), style=STYLE, body="".join(map(probe_section, probes)))
+
+
+def probe_section(probe: Probe) -> str:
+    """Return one probe as a piece of HTML; `STYLE` belongs to it."""
+    head = (
+        f"<h2>{escape(probe.name)}: {escape(probe.said)} {percent(probe.sure)}</h2>"
+        f'<p class="soft">{escape(probe.network)}, {probe.picture.shape[1]}×{probe.picture.shape[2]} pixels, fp32</p>'
+    )
+    parts = (_pictures(probe), _classes(probe), _units(probe), _path(probe))
+    return f'<section class="nl-probe">{head}{"".join(parts)}</section>'
+
+
+def _pictures(probe: Probe) -> str:
+    size = (int(probe.picture.shape[1]), int(probe.picture.shape[2]))
+    grey = array(probe.picture).mean(0)[..., None]
+    warm = matplotlib.colormaps[EVIDENCE](array(probe.evidence.resized(size)[0]))[..., :3]
+    change = array(probe.fooling.difference[0])
+    brightest = float(change.max())
+    spread = matplotlib.colormaps[DIFFERENCE](change / (brightest or 1))[..., :3]
+    evidence = "no evidence" if probe.evidence.all_negative[0] else f"evidence for {probe.said} (Grad-CAM)"
+    shown = (
+        (array(probe.picture), "as the network sees it"),
+        (0.4 * grey + 0.6 * warm, f"{evidence} at {probe.evidence.layer}"),
+        (array(probe.fooling.end[0]), f"{probe.fooling.steps} steps towards {probe.fooling.target}"),
+        (spread, f"what these steps changed, up to {255 * brightest:.1f} grey levels"),
+    )
+    figures = "".join(_figure(pixels, words) for pixels, words in shown)
+    return (
+        f'<div class="row" style="margin-top:12px">{figures}</div><p>The picture {escape(probe.fooled)}.</p>'
+        f'<p class="soft">{escape(probe.faithful.badge)}. {escape(probe.faithful.reading)}</p>'
+    )
+
+
+def _classes(probe: Probe) -> str:
+    likeliest = probe.probabilities.topk(min(MOST, len(probe.classes)))
+    pairs = zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(probe.classes[k])}</th>{_bar(p)}<td>{percent(p)}</td></tr>' for k, p in pairs
+    )
+    return f"<h3>What it says</h3><table>{rows}</table>"
+
+
+def _units(probe: Probe) -> str:
+    most = max((unit.contribution for unit in probe.units), default=0) or 1.0
+    rows = "".join(_unit(unit, most) for unit in probe.units)
+    how = "exactly, as the rest is linear" if probe.method == "exact" else f"by {probe.method} gradients"
+    return (
+        f"<h3>Which channels say so</h3><p>Found {how}: the logit of {escape(probe.said)} is {probe.logit:.2f}.</p>"
+        f'<table>{rows}</table><p class="soft">Left: the generated optimum. Then real pictures that the channel '
+        f"answers to most, from {escape(probe.data) or 'nowhere: none were given'}.</p>"
+    )
+
+
+def _unit(unit: ProbedUnit, most: float) -> str:
+    address = escape(unit.address)
+    optima = [] if unit.optimum is None else [_image(array(unit.optimum), f"optimum of {address}", "small")]
+    pictures = [] if unit.tops is None else map(array, unit.tops)
+    tops = [_image(picture, f"a picture that {address} answers to", "small") for picture in pictures]
+    trust = ""
+    if unit.trust is not None:
+        trust = f'<span title="{escape(unit.trust.reading)}">{escape(unit.trust.badge)}</span>'
+    return (
+        f'<tr><td>{"".join(optima)}</td><td class="tops">{"".join(tops)}</td><th scope="row">{address}</th>'
+        f'{_bar(max(0.0, unit.contribution / most))}<td>{unit.contribution:+.2f}</td><td class="soft">{trust}</td></tr>'
+    )
+
+
+def _path(probe: Probe) -> str:
+    if probe.path is None or probe.stations is None:
+        return ""
+    steps = [*probe.path.steps[1:], None]
+    few = [*range(len(steps))][-MOST:]
+    stations = []
+    for place in few:
+        step, picture = steps[place], array(probe.stations[place])
+        words = "the closest" if step is None else f"{step.critical} {'active' if step.active else 'silent'}"
+        mark = " active" if step is None or step.active else ""
+        image = _image(picture, f"{probe.said} at station {place + 1}: {words}", "")
+        stations.append(f'<div class="station{mark}">{image}<span class="soft">{escape(words)}</span></div>')
+    left = probe.path.left_at
+    typical = "stays within the category's range" if left is None else "leaves the category's range on its way"
+    skipped = f"The last {len(few)} of {len(steps)} stations. " if len(few) < len(steps) else ""
+    return (
+        f"<h3>Its path in the prediction tree of {escape(probe.said)}</h3><p>{len(probe.path.active_filters)} of "
+        f"{len(probe.path.critical_filters)} critical filters are active; it {typical}. {skipped}A blue line marks an "
+        f'active filter.</p><div class="row">{"".join(stations)}</div>'
+    )
+
+
+def _bar(share: float) -> str:
+    return f'<td class="bar"><i style="width:{100 * share:.1f}%"></i></td>'
+
+
+def _figure(pixels: np.ndarray, words: str) -> str:
+    return f"<figure>{_image(pixels, words, '')}<figcaption>{escape(words)}</figcaption></figure>"
+
+
+def _image(pixels: np.ndarray, words: str, css: str) -> str:
+    """Return an image tag that holds its own PNG."""
+    pixels = np.moveaxis(pixels, 0, 2) if len(pixels) == 3 else pixels  # torch's order
+    if pixels.dtype != np.uint8:
+        pixels = (pixels.clip(0, 1) * 255).round().astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    return f'<img class="{css}" alt="{escape(words)}" src="data:image/png;base64,{data}">'

@@ -1,0 +1,79 @@
+"""Weights from a file of one's own, into a network of one's own: tensors only, unless told otherwise."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+WRAPPED = ("state_dict", "model_state_dict", "model", "net", "network")  # where training scripts put the weights
+PARALLEL = "module."  # what DataParallel puts before every name
+
+
+def load_checkpoint(network: nn.Module, file: str | Path, *, trust: bool = False) -> nn.Module:
+    """Put the weights of a file into a network, and return it in eval mode; one that does not fit changes nothing.
+
+    Args:
+        network: Of the file's architecture.
+        file: A `.safetensors`, or what `torch.save` wrote of a `state_dict`, on its own or inside a checkpoint.
+        trust: Whether the file may run code. Pickled objects can do anything on being read: only for files that you
+            made yourself.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds code and is not trusted, is damaged, or its weights are not the network's.
+    """
+    file = Path(file)
+    if not file.exists():
+        raise FileNotFoundError(f"`file` (={str(file)!r}) does not exist")
+    weights = {name.removeprefix(PARALLEL): tensor for name, tensor in _unwrapped(_read(file, trust), file).items()}
+    wanted = network.state_dict()
+    missing, surplus = sorted(wanted.keys() - weights.keys()), sorted(weights.keys() - wanted.keys())
+    shapes = [
+        f"{name} {tuple(weights[name].shape)} for {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
+    for what, names in (("lacks", missing), ("has besides", surplus), ("has other shapes", shapes)):
+        if names:
+            few = f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
+            raise ValueError(
+                f"`file` (={str(file)!r}) is of another network than {type(network).__name__}: {what} {few}"
+            )
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def _read(file: Path, trust: bool) -> Any:
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        if trust:
+            raise ValueError(f"`file` (={str(file)!r}) is damaged ({error}); fetch it again") from error
+        raise ValueError(
+            f"`file` (={str(file)!r}) holds more than tensors, which may run code on being read; save "
+            "`network.state_dict()` instead, or, if you made the file yourself, say trust=True"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
+        raise ValueError(f"`file` (={str(file)!r}) cannot be read as weights ({error}); fetch it again") from error
+
+
+def _unwrapped(found: Any, file: Path) -> Mapping[str, Tensor]:
+    """Return the weights by name, wherever in the file they are."""
+    if isinstance(found, nn.Module):
+        return found.state_dict()
+    if isinstance(found, Mapping):
+        if found and all(isinstance(value, Tensor) for value in found.values()):
+            return found
+        inside = next((found[name] for name in WRAPPED if name in found), None)
+        if inside is not None:
+            return _unwrapped(inside, file)
+    raise ValueError(
+        f"`file` (={str(file)!r}) holds no weights by name, nor under {', '.join(WRAPPED)}; save `network.state_dict()`"
+    )
