@@ -105,7 +105,9 @@ class _Children:
 
     `vectors` are the nodes' own, zero at filters that are not reachable; `dots` are those that the distance takes,
     -inf where two nodes share no filter; `toward` are those of the full vectors with every image's. `best` and `near`
-    are each node's largest cos·|cos| to the nodes after it, and the row of that node.
+    are each node's largest cos·|cos| to the nodes after it, and the row of that node; where `stale`, that node is gone
+    and the number no more than a bound, which is looked into when it comes out on top (as in Müllner 2011, "Modern
+    hierarchical, agglomerative clustering algorithms").
     """
 
     def __init__(self, vectors: Float[np.ndarray, "n d"], options: TreeOptions):
@@ -124,16 +126,18 @@ class _Children:
         self.ids = np.arange(n)  # -1 for a row given up
         self.made = n
         self.best, self.near = np.full(n, -np.inf), np.zeros(n, dtype=int)
+        self.stale = np.zeros(n, dtype=bool)
         self._search(np.arange(n))
 
     def closest(self) -> tuple[int, int] | None:
         """Return the rows of the two nodes with the largest cosine, if any two share a filter."""
-        top = self.best.max()
-        if top == -np.inf:
-            return None
-        rows = np.flatnonzero(self.best == top)
-        first = rows[self.ids[rows].argmin()]
-        return int(first), int(self.near[first])
+        while (top := self.best.max()) > -np.inf:
+            rows = np.flatnonzero(self.best == top)
+            if not (doubtful := rows[self.stale[rows]]).size:
+                first = rows[self.ids[rows].argmin()]
+                return int(first), int(self.near[first])
+            self._search(doubtful)
+        return None
 
     def merge(self, i: int, j: int) -> Merge:
         """Put a supernode over two nodes into the first one's row."""
@@ -189,7 +193,7 @@ class _Children:
         return int(images[similar.argmax()]), _distance(similar.min())
 
     def _update_nearest(self, i: int, j: int) -> None:
-        """Compare the new node with what was nearest to each; search anew where that is gone."""
+        """Compare the new node with what was nearest to each; where that is gone, what it was is a bound from now on."""
         self.best[[i, j]] = -np.inf
         alive = self.ids >= 0
         alive[i] = False
@@ -197,14 +201,15 @@ class _Children:
         closer = alive & (similar > self.best)
         widowed = alive & ~closer & ((self.near == i) | (self.near == j))
         self.best[closer], self.near[closer] = similar[closer], i
-        self._search(np.flatnonzero(widowed))
+        self.stale[closer] = False
+        self.stale |= widowed
 
     def _search(self, rows: Int64[np.ndarray, " m"]) -> None:
         for part in np.split(rows, range(ROWS, len(rows), ROWS)):
             similar = _signed_square(self.dots[part], self.squares[part, None], self.squares)
             similar[self.ids <= self.ids[part, None]] = -np.inf
             best = similar.max(1)
-            self.best[part] = best
+            self.best[part], self.stale[part] = best, False
             self.near[part] = np.where(similar == best[:, None], self.ids, self.made).argmin(1)
 
 

@@ -13,7 +13,7 @@ from neurolens.figures.base import DIFFERENCE, EVIDENCE, array
 from neurolens.probe import Probe, ProbedUnit
 from neurolens.visualization.trust import percent
 
-MOST = 10  # classes and stations shown
+CLASSES, STATIONS = 5, 10  # shown at most
 STYLE = """
 .nl-probe { color-scheme: light dark; --ink: light-dark(#1f2328, #e6e8eb); --soft: light-dark(#5b636d, #a3abb5);
   --line: light-dark(#d9dce0, #3a4048); --accent: light-dark(#2b83c6, #5aa9e6); font: 14px/1.45 system-ui, sans-serif;
@@ -27,7 +27,8 @@ STYLE = """
 .nl-probe table { border-collapse: collapse; } .nl-probe tr + tr { border-top: 1px solid var(--line); }
 .nl-probe td.bar { width: 180px; } .nl-probe td.bar i { display: block; height: 9px; background: var(--accent); }
 .nl-probe .small { width: 64px; } .nl-probe td.tops { display: flex; gap: 4px; }
-.nl-probe .station { width: 84px; border-top: 3px solid var(--line); padding-top: 4px; }
+.nl-probe .station { width: 84px; border-top: 3px solid var(--line); padding-top: 4px; font-size: 11px;
+  overflow-wrap: anywhere; }
 .nl-probe .active { border-color: var(--accent); }
 """
 PAGE = """<!doctype html>
@@ -76,7 +77,7 @@ def _pictures(probe: Probe) -> str:
 
 
 def _classes(probe: Probe) -> str:
-    likeliest = probe.probabilities.topk(min(MOST, len(probe.classes)))
+    likeliest = probe.probabilities.topk(min(CLASSES, len(probe.classes)))
     pairs = zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)
     rows = "".join(
         f'<tr><th scope="row">{escape(probe.classes[k])}</th>{_bar(p)}<td>{percent(p)}</td></tr>' for k, p in pairs
@@ -113,7 +114,7 @@ def _path(probe: Probe) -> str:
     if probe.path is None or probe.stations is None:
         return ""
     steps = [*probe.path.steps[1:], None]
-    few = [*range(len(steps))][-MOST:]
+    few = [*range(len(steps))][-STATIONS:]
     stations = []
     for place in few:
         step, picture = steps[place], array(probe.stations[place])
