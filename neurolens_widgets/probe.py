@@ -1,6 +1,5 @@
 """Drop a picture, and see all that is known of it in seconds: `neurolens.probe` as a widget."""
 
-import io
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import anywidget
 import ipywidgets as widgets
 import neurolens as nl
+import numpy as np
 import traitlets
 from jaxtyping import Float
 from neurolens.cache import written_whole
@@ -119,7 +119,9 @@ class Probe(Card):
     def still(self) -> Image.Image:
         """Return the latest picture with what was found, as one picture."""
         if not self.found:
-            return draw_still([], [f"Probe: {self.study.name}/{self.network}; no picture yet"])
+            blank = rgba(np.full((*self.study.test.size, 3), 225, np.uint8))
+            about = f"Probe: {self.study.name}/{self.network}"
+            return draw_still([(blank, "no picture yet", "drop one")] * 3, [about])
         last = self.found[-1]
         pictures = [(rgba(last.picture.numpy()), last.name, f"{last.said} {last.sure:.0%}")]
         pictures += [(rgba(last.fooling.end[0].numpy()), f"{last.fooling.steps} steps on", last.fooling.target)]
@@ -151,7 +153,7 @@ class Probe(Card):
 
     def _take(self, name: str, content: bytes) -> None:
         """Look at a picture that was dropped."""
-        self.attempt(lambda: self.look(nl.read_picture(Image.open(io.BytesIO(content)), self.study.test.size), name))
+        self.attempt(lambda: self.look(nl.read_picture(content, self.study.test.size), name))
 
 
 class ProbeView:

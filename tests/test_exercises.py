@@ -7,6 +7,7 @@ from pathlib import Path
 import neurolens as nl
 import pytest
 import torch
+import torchvision
 from neurolens.course import checking
 from neurolens.course.exercises import EXERCISES
 from neurolens.course.progress import FILE
@@ -29,6 +30,7 @@ def given(planted_cache):
     pair, whole = study.lens("near_pair"), study.lens("all")
     images, test = study.images("near_pair"), study.test
     picture = images.only("rabbit").rgb([0])
+    large = nl.Lens(torchvision.models.resnet18(weights=None), size=(224, 224))
     categories = nl.measure_categories(whole, test.sample(200))
     return {
         "00-address": (pair,),
@@ -45,6 +47,8 @@ def given(planted_cache):
         "08-apart": (test,),
         "09-part": (whole, picture, 1),
         "10-weights": (whole,),
+        "12-positions": (large,),
+        "12-low": (large,),
         "11-luck": (torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.8,),
     }
 

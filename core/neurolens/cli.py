@@ -66,11 +66,21 @@ def train(
 
 
 @app.command()
-def scan(name: StudyName, network: NetworkName, out: Out = None) -> None:
+def scan(
+    name: StudyName,
+    network: NetworkName,
+    out: Out = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it.")] = None,
+) -> None:
     """Find every unit's top images and statistics over the test images; what was stopped goes on where it was."""
     opened = opened_study(name)
     with refusing():
-        found = open_scan(opened, network)
+        if scheduler:
+            from neurolens.visualization.distributed_scan import scan_study_on
+
+            found = scan_study_on(scheduler, opened, network)
+        else:
+            found = open_scan(opened, network)
     _deliver(found, out)
 
 

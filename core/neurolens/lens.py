@@ -278,7 +278,7 @@ def _stages(network: nn.Module, layers: dict[str, tuple[int, ...]]) -> tuple[str
             if weighs(child) or size in last:
                 last[size] = layer
         stages += [*last.values()] or [name]
-    return tuple(stages)
+    return tuple(stages) or tuple(name for name, shape in layers.items() if len(shape) == 3)
 
 
 def best_device() -> str:

@@ -1,5 +1,6 @@
 """All that is known of one picture in a few seconds: what a network says of it, why, and how firmly."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,7 +228,7 @@ def _fool(lens: Lens, batch: Float[Tensor, "1 c h w"], target: str, learning_rat
         assert step.logits is not None
         if flipped := int(step.logits.argmax()) == index:
             break
-    end, after = step.images.cpu(), step.logits.softmax(1)[:, index].cpu()
+    end, after = step.images.cpu(), lens.probabilities(step.images)[:, index].cpu()
     moved = robustness(batch, end, learning_rate, max(1, step.index))
     never, flip = torch.zeros(1, dtype=torch.bool), torch.tensor([step.index if flipped else -1])
     return Fooling(target, learning_rate, step.index, batch, end, before, after, never, flip, moved)
@@ -262,28 +263,34 @@ def _look_up(material: Material, unit: LayerUnit, contribution: float) -> Probed
     return ProbedUnit(address, contribution, optimum, tops, trust)
 
 
-def read_picture(file: Path | Image.Image, size: tuple[int, int]) -> Float[Tensor, "c h w"]:
+def read_picture(file: Path | bytes | Image.Image, size: tuple[int, int]) -> Float[Tensor, "c h w"]:
     """Return a picture of any size and kind as RGB in [0, 1], scaled to this size; the ends of its longer side are cut.
 
     Of a moving picture the first frame is taken; transparent places become white.
+
+    Args:
+        file: Where it is, the content of a file, or an image of PIL's.
+        size: Height and width.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no picture, a damaged one, or far too large.
     """
+    name = repr(str(file)) if isinstance(file, Path) else "in memory"
     try:
-        opened = file if isinstance(file, Image.Image) else Image.open(file)
+        content = file.read_bytes() if isinstance(file, Path) else file
+        opened = Image.open(io.BytesIO(content)) if isinstance(content, bytes) else content
         if opened.width * opened.height > LARGEST:
             raise ValueError(f"it has {opened.width}×{opened.height} pixels")
         if opened.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion clips at 255
             opened = Image.fromarray((np.asarray(opened).clip(0, 65535) / 257).round().astype(np.uint8))
         shown = ImageOps.exif_transpose(opened).convert("RGBA")
     except FileNotFoundError:
-        raise FileNotFoundError(f"`file` (={str(file)!r}) does not exist") from None
+        raise FileNotFoundError(f"`file` (={name}) does not exist") from None
     except UnidentifiedImageError:
-        raise ValueError(f"`file` (={str(file)!r}) is no picture of a known format; give a PNG or JPEG") from None
+        raise ValueError(f"`file` (={name}) is no picture of a known format; give a PNG or JPEG") from None
     except Exception as error:  # Pillow raises many kinds for a damaged file
-        raise ValueError(f"`file` (={str(file)!r}) cannot be read as a picture ({error}); save it anew") from error
+        raise ValueError(f"`file` (={name}) cannot be read as a picture ({error}); save it anew") from error
     on_white = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
     fitted = ImageOps.fit(on_white, (size[1], size[0]), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1).float() / 255

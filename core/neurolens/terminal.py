@@ -17,7 +17,7 @@ def refusing(stopped: str = "the same command goes on where this one was") -> It
     """Turn an error that the user can mend into a line without a traceback, and an interrupt into a promise."""
     try:
         yield
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, ImportError) as error:
         raise refuse(error) from error
     except KeyboardInterrupt:
         console.print(f"stopped; {stopped}")

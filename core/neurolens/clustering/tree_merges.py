@@ -193,7 +193,7 @@ class _Children:
         return int(images[similar.argmax()]), _distance(similar.min())
 
     def _update_nearest(self, i: int, j: int) -> None:
-        """Compare the new node with what was nearest to each; where that is gone, what it was is a bound from now on."""
+        """Compare the new node with what was nearest to each; where that is gone, its cosine is but a bound."""
         self.best[[i, j]] = -np.inf
         alive = self.ids >= 0
         alive[i] = False

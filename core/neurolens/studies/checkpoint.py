@@ -1,6 +1,7 @@
 """Weights from a file of one's own, into a network of one's own: tensors only, unless told otherwise."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,7 @@ def load_checkpoint(network: nn.Module, file: str | Path, *, trust: bool = False
     for what, names in (("lacks", missing), ("has besides", surplus), ("has other shapes", shapes)):
         if names:
             few = f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
-            raise ValueError(
-                f"`file` (={str(file)!r}) is of another network than {type(network).__name__}: {what} {few}"
-            )
+            raise ValueError(f"`file` (={str(file)!r}) is not of such a {type(network).__name__}: it {what} {few}")
     network.load_state_dict(weights)
     return network.eval()
 
@@ -52,7 +51,8 @@ def _read(file: Path, trust: bool) -> Any:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=not trust)
+        with warnings.catch_warnings(action="ignore"):  # of pickle's own versions
+            return torch.load(file, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
         if trust:
             raise ValueError(f"`file` (={str(file)!r}) is damaged ({error}); fetch it again") from error

@@ -1,0 +1,112 @@
+"""A folder of pictures becomes a study: five networks, two pairs; stopped it goes on, and bad folders are refused."""
+
+import json
+
+import neurolens as nl
+import numpy as np
+import pytest
+import torch
+from neurolens.cli import app
+from neurolens.studies.making import make_study
+from neurolens.studies.own import OwnStudy, own_study, study_names, with_pairs
+from PIL import Image
+from typer.testing import CliRunner
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Four classes of twelve pictures, of colours and sizes of their own."""
+    monkeypatch.setenv("NEUROLENS_CACHE", str(tmp_path / "cache"))
+    generator = np.random.default_rng(0)
+    for name, colour in {
+        "red": (220, 30, 30),
+        "rose": (220, 60, 90),
+        "sky": (40, 90, 220),
+        "leaf": (30, 200, 40),
+    }.items():
+        (tmp_path / "paints" / name).mkdir(parents=True)
+        for i in range(12):
+            height, width = generator.integers(20, 60, 2)
+            pixels = np.clip(generator.normal(colour, 25, (height, width, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "paints" / name / f"{i}.png")
+    return tmp_path / "paints"
+
+
+def small(folder, **changes):
+    return OwnStudy(**{"name": "paints", "path": str(folder), "size": 16, "width": 4, "epochs": 1, **changes})
+
+
+def test_a_folder_becomes_a_study(folder):
+    made = make_study(small(folder), progress=False)
+    assert study_names() == ("cifar10", "planted", "paints")
+    assert [len(made.train), len(made.test)] == [40, 8]
+    assert {*made.train.classes} == {"red", "rose", "sky", "leaf"}
+    assert made.test.size == (16, 16)
+    near, far = made.pairs["near_pair"], made.pairs["far_pair"]
+    assert near[1] == far[1]
+    assert len({*near, *far}) == 3
+    assert {*made.cards()} == {"near_pair", "far_pair", "all", "reseeded", "vgg16"}
+    again = nl.open_study("paints")
+    assert again.lens("near_pair").classes == near
+    assert again.recipe("reseeded").seed == 1
+    first = again.lens("all").fingerprint
+    assert make_study(small(folder, pairs=dict(made.pairs)), progress=False).lens("all").fingerprint == first
+
+
+def test_no_picture_is_in_both_splits(folder):
+    train, test = (small(folder).images(split) for split in ("train", "test"))
+    pictures = {picture.numpy().tobytes() for picture in train.pixels}
+    assert not any(picture.numpy().tobytes() in pictures for picture in test.pixels)
+
+
+def test_the_command_and_what_it_says(folder):
+    arguments = ["study", "new", str(folder), "--size", "16", "--width", "4", "--epochs", "1"]
+    pairs = ["--near", "red", "rose", "--far", "sky", "rose"]
+    made = CliRunner().invoke(app, [*arguments, *pairs])
+    assert made.exit_code == 0, made.output
+    assert "near pair red and rose, far pair sky and rose" in " ".join(made.output.split())
+    assert "NEUROLENS_STUDY=paints" in made.output
+    listed = json.loads(CliRunner().invoke(app, ["study", "paints", "--json"]).output)
+    assert [row["network"] for row in listed] == ["near_pair", "far_pair", "all", "reseeded", "vgg16"]
+    assert own_study("paints").pairs["far_pair"] == ("sky", "rose")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--near", "red", "rose"], "go together"),
+        (["--name", "planted"], "none of cifar10, planted"),
+        (["--name", "a/b"], "letters, digits"),
+        (["--size", "4"], "must be 16 or more"),
+        (["--near", "red", "blue", "--far", "sky", "rose"], "must be of the classes"),
+    ],
+)
+def test_what_cannot_be_is_refused(folder, arguments, message):
+    said = CliRunner().invoke(app, ["study", "new", str(folder), *arguments])
+    assert said.exit_code == 2
+    assert message in " ".join((said.output + said.stderr).split())
+    assert study_names() == ("cifar10", "planted")
+
+
+def test_two_classes_are_too_few_and_no_folder_is_said(folder, tmp_path):
+    for name in ("sky", "leaf"):
+        for file in (folder / name).iterdir():
+            file.unlink()
+    with pytest.raises(ValueError, match="must show 3 classes or more"):
+        make_study(small(folder), progress=False)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        make_study(small(tmp_path / "nowhere"), progress=False)
+
+
+def test_a_damaged_card_names_its_cure(folder):
+    study = small(folder)
+    study.save()
+    (study.folder / "study.json").write_text("{")
+    with pytest.raises(ValueError, match=r"study.json is damaged .* make the study again"):
+        nl.open_study("paints")
+
+
+def test_pairs_are_the_closest_and_the_farthest():
+    distances = torch.tensor([[0.0, 0.5, 0.1], [0.5, 0.0, 0.9], [0.1, 0.9, 0.0]])
+    pairs = with_pairs(OwnStudy("x", "."), distances, ("a", "b", "c")).pairs
+    assert pairs == {"near_pair": ("a", "c"), "far_pair": ("b", "c")}
