@@ -161,7 +161,11 @@ class ProbeView:
 
     def __init__(self, card: Probe):
         self._card = card
-        self._head, self._errors, self._shown = text("", "nl-head"), text("", "nl-errors"), text("", "nl-probe-shown")
+        self._head, self._errors, self._shown = (
+            text("", "nl-head"),
+            text("", "nl-errors"),
+            text("", "nl-probe-shown", "nl-stage"),
+        )
         self._which = widgets.Dropdown(options=card.networks, value=card.network)
         traitlets.link((card, "network"), (self._which, "value"))
         self._save = button("Save the page", "download", f"Writes {REPORT} beside the notebook", self._write, "nl-save")

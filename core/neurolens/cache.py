@@ -47,7 +47,7 @@ def recalled(load: Callable[[Path], T], file: Path) -> T | None:
     """
     try:
         return load(file)
-    except FileNotFoundError:
+    except OSError:  # there is none, or no way to it, which is said when it is to be written
         return None
     except ValueError as error:
         warnings.warn(f"{file} cannot be used ({error}); making it again", stacklevel=3)
@@ -80,7 +80,7 @@ def load_arrays(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             arrays = dict(stored)
             return json.loads(str(arrays.pop("card"))), arrays
-    except FileNotFoundError:
+    except OSError:
         raise
     except Exception as error:  # zip, json and numpy have one each
         raise ValueError(f"{file} is damaged ({error}); delete it") from error

@@ -25,7 +25,8 @@ STYLE = """
 .nl-probe img { image-rendering: pixelated; border-radius: 4px; display: block; width: 100%; }
 .nl-probe td, .nl-probe th { padding: 4px 10px 4px 0; text-align: left; vertical-align: middle; font-weight: inherit; }
 .nl-probe table { border-collapse: collapse; } .nl-probe tr + tr { border-top: 1px solid var(--line); }
-.nl-probe td.bar { width: 180px; } .nl-probe td.bar i { display: block; height: 9px; background: var(--accent); }
+.nl-probe td.bar { width: 120px; min-width: 60px; }
+.nl-probe td.bar i { display: block; height: 9px; background: var(--accent); }
 .nl-probe .small { width: 64px; } .nl-probe td.tops { display: flex; gap: 4px; }
 .nl-probe .station { width: 84px; border-top: 3px solid var(--line); padding-top: 4px; font-size: 11px;
   overflow-wrap: anywhere; }

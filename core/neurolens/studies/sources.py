@@ -26,6 +26,7 @@ SPLITS = ("train", "test")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 BATCHES = "cifar-10-batches-py"
 DECODER = 2  # part of every cache's key: raise it when the same files give other pixels
+LARGEST = 64_000_000  # bytes of one image in a zip, unpacked: a file that claims more is a bomb
 PATIENCE = 15  # seconds without an answer after which a download is given up
 
 Entry = tuple[str, str, Callable[[], bytes]]  # class name, path in words, how to read it
@@ -140,9 +141,18 @@ def _listed(path: Path, split: str) -> Iterator[tuple[list[Entry], Iterable[str]
         kept = [info.filename.rstrip("/").split("/") for info in archive.infolist() if info.is_dir()]
         folders = [place[-1] for place in kept if len(place) >= 2 and place[-2] == split]
         found: list[Entry] = [
-            (name, f"{path}/{info.filename}", functools.partial(archive.read, info)) for name, info in members
+            (name, f"{path}/{info.filename}", functools.partial(_unpacked, archive, info)) for name, info in members
         ]
         yield found, folders
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """Return a member's content; no more than an image may have is ever unpacked, whatever the zip says of it."""
+    with archive.open(info) as member:
+        content = member.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"it unpacks to more than {LARGEST / 1e6:.0f} MB")
+    return content
 
 
 def _tree(path: Path, split: str) -> dict[str, list[os.DirEntry[str]]]:

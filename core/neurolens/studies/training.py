@@ -1,5 +1,6 @@
 """The one training recipe: seeded, resumable, as fast as the processor allows."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -167,7 +168,8 @@ def train_once(
     key = repr((recipe, images.fingerprint, penalty and penalty.fingerprint))
     file = cache_folder() / "trained" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.checkpoint"
     if recalled(_stored, file) is None:
-        file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
     return train(recipe, images, held_out, file, penalty=penalty, progress=progress)
 
 
@@ -278,7 +280,7 @@ def _save(belongs: dict, state: dict, epochs: int, checkpoint: Path) -> None:
 def _stored(checkpoint: Path) -> dict:
     try:
         return torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+    except OSError:
         raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(f"`checkpoint` (={str(checkpoint)!r}) cannot be read ({error}); delete it") from error
