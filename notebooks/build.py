@@ -8,8 +8,13 @@ An exercise is three code cells, tagged `exercise` (the stub, in the learner's n
 """
 
 import argparse
+import json
+import os
 import re
+import shutil
+import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +29,8 @@ HERE = Path(__file__).resolve().parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+COSTS, TEACHING = HERE / "costs.json", HERE.parent / "TEACHING.md"
+MARK, END = "<!-- costs: from `python notebooks/build.py --measure` -->", "<!-- end of the costs -->"
 IMPORT_OR_INSTALL = """\
 try:
     import neurolens as nl
@@ -130,6 +137,56 @@ def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return executed
 
 
+def measure(source: Path) -> dict[str, object]:
+    """Run the learner's notebook in `fast` on one core and the built-in study; return its seconds and peak memory."""
+    program = (
+        "import resource, sys, nbformat; from nbclient import NotebookClient; "
+        "NotebookClient(nbformat.read(sys.argv[1], 4), timeout=1800).execute(cwd=sys.argv[2]); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
+    )
+    one_core = {
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "NEUROLENS_BUDGET": "fast",
+        "NEUROLENS_STUDY": "planted",
+    }
+    started = time.monotonic()
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", program, str(HERE / f"{source.stem}.ipynb"), folder]
+        only = shutil.which("taskset")
+        done = subprocess.run(
+            [only, "-c", "0", *command] if only else command,
+            env={**os.environ, **one_core},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    return {"seconds": round(time.monotonic() - started), "megabytes": int(done.stdout.split()[-1])}
+
+
+def costs_table(costs: dict[str, dict[str, int]]) -> str:
+    """Return what each notebook needs, as the table of TEACHING.md."""
+    lines = ["| notebook | section | needs | minutes | seconds | peak MB |", "|---|---|---|---|---|---|"]
+    for source in sources():
+        lesson, cost = lesson_of(source), costs.get(source.stem, {})
+        machine = f"{cost.get('seconds', '–')} | {cost.get('megabytes', '–')}"
+        link = f"[`{source.stem}`](notebooks/{source.stem}.ipynb)"
+        lines.append(f"| {link} | {lesson.paper} | {lesson.needs} | {lesson.minutes} | {machine} |")
+    return "\n".join(lines)
+
+
+def write_costs(chosen: list[Path]) -> None:
+    """Measure these notebooks, keep the numbers, and write the table between its marks."""
+    costs = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+    for source in chosen:
+        costs[source.stem] = measure(source)
+        print(f"{source.stem}: {costs[source.stem]}", flush=True)
+        COSTS.write_text(json.dumps(dict(sorted(costs.items())), indent=1) + "\n")
+    text = TEACHING.read_text()
+    head, rest = text.split(MARK, 1)
+    TEACHING.write_text(f"{head}{MARK}\n{costs_table(costs)}\n{END}{rest.split(END, 1)[1]}")
+
+
 def without_outputs(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return a copy of the notebook as it was before it ran."""
     bare = nbformat.from_dict(notebook)
@@ -160,6 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Build the course's notebooks from notebooks/src.")
     parser.add_argument("numbers", nargs="*", metavar="NN", help="which notebooks (default: all)")
     parser.add_argument("--execute", action="store_true", help="also run them, into notebooks/solutions")
+    parser.add_argument("--measure", action="store_true", help="time them on one core, for TEACHING.md")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if one is stale")
     options = parser.parse_args(arguments)
     chosen = [one for one in sources() if not options.numbers or one.stem[:2] in options.numbers]
@@ -169,6 +227,9 @@ def main(arguments: list[str] | None = None) -> int:
         stale = [line for line in map(complaint, chosen) if line]
         print("\n".join(stale) or f"{len(chosen)} notebooks are up to date")
         return int(bool(stale))
+    if options.measure:
+        write_costs(chosen)
+        return 0
     for source in chosen:
         (HERE / f"{source.stem}.ipynb").write_text(text_of(build(source)))
         print(f"built {source.stem}", "and running it ..." if options.execute else "", flush=True)

@@ -217,9 +217,8 @@ def _train_epoch(
         schedule.step()
         total += loss.detach().cpu()
         if not torch.isfinite(total):
-            raise FloatingPointError(
-                f"the loss became {total.item()} with `learning_rate` (={recipe.learning_rate}); lower it"
-            )
+            rate = recipe.learning_rate
+            raise FloatingPointError(f"the loss became {total.item()} with `learning_rate` (={rate}); lower it")
         batches.set_postfix(loss=f"{total.item() / count:.3f}", refresh=False)
     return total.item() / count
 
