@@ -75,7 +75,7 @@ for i in range(lesson.pick(fast=100, cpu=300, gpu=1000)):
 
 # %%
 mine = nl.load_images("my_images", "train", size=(224, 224), progress=False)
-nl.figures.contact_sheet(mine, seed=lesson.seed)
+nl.figures.contact_sheet(mine.only(*mine.classes[:4]), seed=lesson.seed)
 
 # %% [markdown]
 # **NeuroLens 12-a.** Your pictures as the network sees them.
