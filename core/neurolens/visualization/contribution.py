@@ -1,5 +1,6 @@
 """How much each filter contributes to a prediction: exactly, by ablation, by gradients, by Shapley values (§3.2)."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
@@ -16,7 +17,8 @@ from neurolens.visualization.attribution import activation_and_gradient
 
 Kind = Literal["neurons", "channels"]
 Method = Literal["exact", "gradient", "integrated", "zero", "mean", "shapley"]
-CHUNK = 256  # variants of an image run together
+CHUNK = 256  # images run together
+TOGETHER = 2**24  # numbers that all variants of an image run together may have in the layer
 EXACT = 1e-4  # of the score, or of 1 where that is larger
 
 
@@ -157,17 +159,23 @@ class _Rest:
     objective: Objective
     layer: str
 
+    @property
+    def chunk(self) -> int:
+        """How many variants run together: for all of them what comes before the layer is computed once."""
+        return max(16, TOGETHER // math.prod(self.lens.layers[self.layer]))
+
     def scores(self, images: Float[Tensor, "n c h w"], values: Float[Tensor, "m d p"]) -> Float[Tensor, " m"]:
         """Return the objective of one image with each of these outputs, or of each image with its own."""
-        outputs = values.reshape(-1, *self.lens.layers[self.layer]).split(CHUNK)
-        seen = images.split(CHUNK) if len(images) > 1 else repeat(images)
+        chunk = CHUNK if len(images) > 1 else self.chunk
+        outputs = values.reshape(-1, *self.lens.layers[self.layer]).split(chunk)
+        seen = images.split(chunk) if len(images) > 1 else repeat(images)
         return torch.cat([self._score(some, part) for some, part in zip(seen, outputs, strict=False)])
 
     def masked(
         self, image: Float[Tensor, "1 c h w"], activation: Float[Tensor, "d p"], kept: Bool[Tensor, "m d"]
     ) -> Float[Tensor, " m"]:
         """Return the objective with only these filters left."""
-        parts = (activation * part[..., None].to(activation.device) for part in kept.split(CHUNK))
+        parts = (activation * part[..., None].to(activation.device) for part in kept.split(self.chunk))
         return torch.cat([self.scores(image, part) for part in parts])
 
     def _score(self, image: Tensor, values: Tensor) -> Tensor:
@@ -188,7 +196,7 @@ def _filters(rest: _Rest, images: Tensor, kind: Kind) -> tuple[Float[Tensor, "n 
 
 def _ablation(rest: _Rest, image: Tensor, activation: Float[Tensor, "d p"], baseline: Tensor) -> Float[Tensor, " d"]:
     own, lost = rest.scores(image, activation[None]), []
-    for some in torch.arange(len(activation)).split(CHUNK):
+    for some in torch.arange(len(activation)).split(rest.chunk):
         values = activation.repeat(len(some), 1, 1)
         values[torch.arange(len(some)), some] = baseline[some]
         lost.append(own - rest.scores(image, values))
@@ -214,7 +222,7 @@ def _shapley(
     for _ in range(samples):
         order = torch.randperm(d, generator=generator)
         place = order.argsort()
-        steps = torch.arange(d + 1).split(CHUNK)
+        steps = torch.arange(d + 1).split(rest.chunk)
         scores = torch.cat([rest.masked(image, activation, place < count[:, None]) for count in steps])
         values[order] += scores.diff() / samples
     return values
