@@ -19,7 +19,7 @@ def bench(monkeypatch):
     import table
 
     yield pairs, table
-    for name in ("pairs", "table"):
+    for name in ("pairs", "table", "imagenet"):
         del sys.modules[name]
 
 

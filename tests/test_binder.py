@@ -34,3 +34,6 @@ def test_post_build_fails_loudly():
     script = BINDER / "postBuild"
     assert os.access(script, os.X_OK)
     assert script.read_text().splitlines()[:2] == ["#!/bin/bash", "set -e"]
+    program = script.read_text().partition("<<'PYTHON'\n")[2].partition("PYTHON\n")[0]
+    compile(program, "postBuild", "exec")
+    assert "nl.open_study()" in program  # fetches CIFAR-10

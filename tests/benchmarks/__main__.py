@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import ascents
 import clusters
 import growth
+import imagenet
 import maps
 import starting
 import table
@@ -37,7 +38,7 @@ GROUPS: dict[str, Callable[[float], Iterator[list[Comparison]]]] = {
     "clusters": clusters.clusters,
     "trees": clusters.trees,
 }
-ALL = (*GROUPS, "starting", "growth")
+ALL = (*GROUPS, "starting", "growth", "imagenet")
 
 
 def rows_of(group: str, pairs: int, share: float) -> Iterator[dict[str, Any]]:
@@ -86,6 +87,13 @@ def main(
     results = table.EMPTY if quick else table.stored()
     for group in groups or ALL:
         about, rows, start = conditions(), [], time.perf_counter()
+        if group == "imagenet":
+            rows = [imagenet.estimate(QUICK if quick else 1)]
+            typer.echo("\n".join(imagenet.said(rows[0])))
+            results = table.merged(results, group, about, rows, ALL)
+            if not quick:
+                table.RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            continue
         for row in rows_of(group, pairs, QUICK if quick else 1):
             rows.append(row)
             typer.echo(" · ".join((table.growth_cells if group == "growth" else table.cells)(row)))

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import imagenet
+
 RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).parents[2] / "README.md"
 MARKS = "<!-- speed: from `make bench` -->", "<!-- end of the speed table -->"
@@ -24,8 +26,8 @@ def merged(
     """Return the results with a group's rows in place of those it had, the groups in this order."""
     found = {**results["conditions"], group: about}
     results = {**results, "conditions": {name: found[name] for name in order if name in found}}
-    if group == "growth":
-        return {**results, "growth": rows}
+    if group in ("growth", "imagenet"):
+        return {**results, group: rows}
     kept = [row for row in results["rows"] if row["group"] != group]
     both = kept + [{"group": group, **row} for row in rows]
     return {**results, "rows": sorted(both, key=lambda row: order.index(row["group"]))}
@@ -68,6 +70,8 @@ def markdown(results: dict[str, Any]) -> str:
             "",
             *_lines(GROWTH_HEADS, map(growth_cells, results["growth"])),
         ]
+    for found in results.get("imagenet", []):
+        text += imagenet.said(found)
     machines = dict.fromkeys(_said(about) for about in results["conditions"].values())
     return "\n".join([*text, "", *machines])
 
