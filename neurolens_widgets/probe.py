@@ -130,7 +130,7 @@ class Probe(Card):
             for unit in last.units[:4]
             if unit.optimum is not None
         ]
-        return draw_still(pictures, [f"{last.network}; {last.fooled}", last.faithful.badge])
+        return draw_still(pictures, [f"{last.network}; {last.fooled}", last.faithful.badge], side=116)
 
     def __repr__(self) -> str:
         return f"Probe({self.study.name}/{self.network}; {len(self.found)} pictures)"

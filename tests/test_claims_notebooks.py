@@ -20,7 +20,7 @@ def prediction(_id, _question, choices):
 def code_of(notebook):
     """The code of a notebook's source, cell by cell."""
     cells = re.split(r"^# %%", (SOURCES / f"{notebook}.py").read_text(), flags=re.MULTILINE)[1:]
-    return "\n".join(cell for cell in cells if not cell.startswith(" [markdown]"))
+    return "\n".join(re.sub(r"^ tags=.*", "", cell) for cell in cells if not cell.startswith(" [markdown]"))
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ class Lens:
     Attributes:
         layers: Output shape, without the batch, of every layer that has one: `(c, h, w)` or `(d,)`.
         stages: The top-level layers with weights and positions, from the image upwards. Where the top level is but one
-            container of them, as in VGG and DenseNet, its own layers: the last for each size of the maps.
+            container of them, as in VGG and DenseNet, its own layers: the last of each size of the maps.
 
     A transformer's tokens are no channels with positions: of a network with attention only the convolutions and the
     logits are named, which a warning says.
@@ -268,17 +268,15 @@ def _stages(network: nn.Module, layers: dict[str, tuple[int, ...]]) -> tuple[str
         return next(module.parameters(), None) is not None
 
     top = {name: module for name, module in inside(network, "").items() if weighs(module)}
-    if len(top) > 2:
-        return tuple(top)
-    stages = []
-    for name, module in top.items():
-        last: dict[tuple[int, ...], str] = {}  # of each size, once there have been weights
-        for layer, child in inside(module, f"{name}.").items():
-            size = layers[layer][1:]
-            if weighs(child) or size in last:
-                last[size] = layer
-        stages += [*last.values()] or [name]
-    return tuple(stages) or tuple(name for name, shape in layers.items() if len(shape) == 3)
+    if len(top) != 1:
+        return tuple(top) or tuple(name for name, shape in layers.items() if len(shape) == 3)
+    ((name, module),) = top.items()
+    last: dict[tuple[int, ...], str] = {}  # of each size, once there have been weights
+    for layer, child in inside(module, f"{name}.").items():
+        size = layers[layer][1:]
+        if weighs(child) or size in last:
+            last[size] = layer
+    return tuple(last.values()) if len(last) > 1 else (name,)
 
 
 def best_device() -> str:

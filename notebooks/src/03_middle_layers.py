@@ -133,12 +133,12 @@ nl.course.check("03-majority", favourite, scan, images, lens)
 
 
 # %% tags=["exercise"]
-def entropy(labels):
+def class_entropy(labels):
     return ...
 
 
 # %% tags=["solution"]
-def entropy(labels):
+def class_entropy(labels):
     import math
 
     shares = [labels.count(name) / len(labels) for name in {*labels}]
@@ -146,7 +146,7 @@ def entropy(labels):
 
 
 # %% tags=["check"]
-nl.course.check("03-entropy", entropy)
+nl.course.check("03-entropy", class_entropy)
 
 # %% [markdown]
 # ### 3 · Skewness

@@ -245,7 +245,7 @@ def test_a_vote_that_cannot_be_written_is_kept_and_said(begin, monkeypatch):
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr("neurolens_widgets.labels.written_whole", full)
+        patch.setattr("neurolens.kept.written_whole", full)
         vote.vote("head")
     assert vote.votes == ("head",)
     assert "no space left" in vote._view._errors.value

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from neurolens_widgets import labels as labels_module
 from neurolens_widgets.labels import Labels
 
 
@@ -77,7 +76,7 @@ def test_what_cannot_be_written_is_kept_and_written_later(file, monkeypatch):
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(labels_module, "written_whole", full)
+        patch.setattr("neurolens.kept.written_whole", full)
         labels["a.C1"] = "part", "ear"
         assert "no space left" in labels.message
         assert labels["a.C1"] == ("part", "ear")
