@@ -47,7 +47,7 @@ lens = nl.Lens(network, **imagenet, name="resnet18, random weights")
 # %%
 opened = nw.Prediction(
     "12-opened",
-    "Of six families (ResNet, VGG, DenseNet, MobileNet, EfficientNet, ConvNeXt), how many open without any more code?",
+    "Of six families (ResNet, SqueezeNet, DenseNet, MobileNet, EfficientNet, ConvNeXt), how many open as they are?",
     ["two or three", "four or five", "all six"],
 )
 opened
@@ -180,7 +180,7 @@ nl.course.check("12-low", address, lens)
 # %%
 x = shown.rgb([0])
 same = {}
-names = ["resnet18", "vgg11_bn", "densenet121", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny"]
+names = ["resnet18", "squeezenet1_1", "densenet121", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny"]
 for name in names[: lesson.pick(fast=2, cpu=6, gpu=6)]:
     plain = getattr(torchvision.models, name)(weights=None).eval()
     one = nl.Lens(plain, **imagenet, name=name)
