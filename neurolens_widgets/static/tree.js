@@ -11,7 +11,7 @@ let views = 0;
 function render({ model, el: host }) {
   const atlasId = `nl-tree-atlas-${++views}`;
   let tree = arrange([]), drawn = null, walked = [], cursor = null, anchor = null, follow = false, label = null, refit = true;
-  let atlasBlob = null, atlasUrl = "", typed = "", typing = 0, saving = 0, chosen = 0, drawing = 0, filling = 0;
+  let atlasBlob = null, atlasUrl = "", typed = "", typing = 0, saving = 0, unsent = null, chosen = 0, drawing = 0, filling = 0;
   const contents = new WeakMap(); // of the elements of items: what they show
 
   const atlas = make("svg:image", { id: atlasId });
@@ -129,9 +129,14 @@ function render({ model, el: host }) {
     if (tree.places.has(id)) cursor = anchor = id;
     follow = true;
     if (id < 0 || id === model.get("selected")) return soon();
+    unsent = id;
     model.set("selected", id);
     clearTimeout(saving);
-    saving = setTimeout(() => model.save_changes(), performance.now() - chosen < 150 ? 60 : 0); // a key that is held down
+    saving = setTimeout(() => { // a key may be held down
+      model.set("selected", id);
+      unsent = null;
+      model.save_changes();
+    }, performance.now() - chosen < 150 ? 60 : 0);
     chosen = performance.now();
   }
   function toggle(id) {
@@ -258,6 +263,7 @@ function render({ model, el: host }) {
   }
   function moved() { // the selection, by anyone
     const selected = model.get("selected");
+    if (unsent !== null && selected !== unsent) return model.set("selected", unsent); // an answer to an earlier choice
     follow = true;
     markWays();
     if (!tree.places.has(selected)) return soon();
