@@ -18,13 +18,17 @@ WAY = "normalise", "stem", "layer1", "layer2", "layer3", "layer4"
 @functools.cache
 def cifar() -> nn.Module:
     """Return a ResNet-18 for 32×32 images at full width, with random weights and a head that answers."""
-    return settled(ResNet18(10, 64), 32)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return settled(ResNet18(10, 64), 32)
 
 
 @functools.cache
 def imagenet() -> nn.Module:
     """Return torchvision's ResNet-18 with random weights."""
-    return settled(torchvision.models.resnet18(weights=None), 224)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return settled(torchvision.models.resnet18(weights=None), 224)
 
 
 def settled(network: nn.Module, size: int) -> nn.Module:
