@@ -8,7 +8,8 @@ import pytest
 import torch
 from neurolens.cli import app
 from neurolens.figures.probe_page import probe_page
-from neurolens.probe import find_pictures, gather, probe, read_picture
+from neurolens.probe import gather, probe
+from neurolens.studies.pictures import find_pictures, read_picture
 from PIL import Image
 from typer.testing import CliRunner
 

@@ -59,12 +59,12 @@ from .lens import Lens as Lens
 from .probe import Probe as Probe
 from .probe import gather as gather
 from .probe import probe as probe
-from .probe import read_picture as read_picture
 from .studies.checkpoint import load_checkpoint as load_checkpoint
 from .studies.data import Images as Images
 from .studies.data import gaussian_noise as gaussian_noise
 from .studies.data import starting_points as starting_points
 from .studies.decoy import plant_decoy as plant_decoy
+from .studies.pictures import read_picture as read_picture
 from .studies.sources import load_images as load_images
 from .studies.study import Study as Study
 from .studies.study import open_study as open_study

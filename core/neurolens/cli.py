@@ -109,8 +109,9 @@ def probe(
 ) -> None:
     """Say what a network makes of pictures: its answer, the evidence, the channels, and how firm all that is."""
     from neurolens.figures.probe_page import probe_page
-    from neurolens.probe import find_pictures, gather, read_picture
+    from neurolens.probe import gather
     from neurolens.probe import probe as probe_one
+    from neurolens.studies.pictures import find_pictures, read_picture
 
     found, failed = [], 0
     with refusing():

@@ -143,18 +143,17 @@ class Noise:
         """
         if n < 1:
             raise ValueError(f"`n` (={n}) must be 1 or more, the number of noise images to draw")
-        draw = torch.rand if self.uniform else torch.randn
-        z = draw(n, 3, *images.size, generator=torch.Generator().manual_seed(seed))
+        draw, generator = (torch.rand if self.uniform else torch.randn), torch.Generator().manual_seed(seed)
+        z = draw(n, 3, *images.size, generator=generator)
         if self.uniform:
             z = (z - 0.5) * 12**0.5
         if self.beta:
             f = frequencies(*images.size).clamp(min=1 / max(images.size))  # the mean goes with the lowest frequency
-            filtered = torch.fft.fft2(z) * f ** (-self.beta / 2) / (f**-self.beta).mean().sqrt()
-            z = torch.fft.ifft2(filtered).real.float()
+            z = torch.fft.ifft2(torch.fft.fft2(z) * f ** (-self.beta / 2) / (f**-self.beta).mean().sqrt()).real.float()
         if self.joint:
-            colours = images.sample(min(len(images), 1000)).rgb().transpose(0, 1).flatten(1)
-            values, vectors = torch.linalg.eigh(colours.corrcoef())  # of grey images but one value is not 0
-            z = torch.einsum("cd,ndhw->nchw", vectors * values.clamp(min=0).sqrt(), z)
+            colours = images.sample(min(len(images), 1000)).rgb().transpose(0, 1).flatten(1).corrcoef()
+            power, axes = torch.linalg.eigh(colours)  # not Cholesky: of grey images but one power is not 0
+            z = torch.einsum("cd,ndhw->nchw", axes * power.clamp(min=0).sqrt(), z)
         mean, std = (torch.tensor(moment).view(3, 1, 1) for moment in (images.mean, images.std))
         x = mean + self.shift + self.contrast * std * z
         return x.clamp(0, 1) if self.clipped else x
