@@ -18,6 +18,10 @@ card = nw.Probe(study)
 card
 """
 FITS = "e => e.scrollWidth <= e.clientWidth + 1"
+CUT = """card => {
+  const edge = card.getBoundingClientRect().right + 1, all = [...card.querySelectorAll(".nl-probe *")];
+  return all.filter(e => e.getBoundingClientRect().right > edge).map(e => e.className);
+}"""
 DROP = """([place, bytes]) => {
   const data = new DataTransfer();
   data.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
@@ -62,10 +66,14 @@ def test_a_picture_is_chosen_and_another_dropped(notebook, picture, screenshots)
     expect(card.locator(".nl-head")).to_contain_text("2 done", timeout=2 * MINUTE)
     expect(card.locator(".nl-probe h2").first).to_contain_text("dropped.png")
     assert card.evaluate(FITS)
-    for width in (1280, 800):
-        notebook.page.set_viewport_size({"width": width, "height": 2000})
-        notebook.command("apputils:change-theme", theme="JupyterLab Dark" if width == 800 else "JupyterLab Light")
-        card.screenshot(path=screenshots / f"probe_{width}.png")
+    notebook.command("apputils:change-theme", theme="JupyterLab Dark")
+    notebook.page.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'")
+    notebook.page.set_viewport_size({"width": 800, "height": 3000})
+    notebook.page.wait_for_timeout(1500)
+    card.screenshot(path=screenshots / "probe_dark_800.png")
+    assert card.evaluate(CUT) == []
+    notebook.command("apputils:change-theme", theme="JupyterLab Light")
+    notebook.page.wait_for_function("() => document.body.dataset.jpThemeLight === 'true'")
     assert not notebook.complaints
 
 

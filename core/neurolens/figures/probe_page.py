@@ -25,9 +25,12 @@ STYLE = """
 .nl-probe img { image-rendering: pixelated; border-radius: 4px; display: block; width: 100%; }
 .nl-probe td, .nl-probe th { padding: 4px 10px 4px 0; text-align: left; vertical-align: middle; font-weight: inherit; }
 .nl-probe table { border-collapse: collapse; } .nl-probe tr + tr { border-top: 1px solid var(--line); }
-.nl-probe td.bar { width: 120px; min-width: 60px; }
-.nl-probe td.bar i { display: block; height: 9px; background: var(--accent); }
-.nl-probe .small { width: 64px; } .nl-probe td.tops { display: flex; gap: 4px; }
+.nl-probe .bar { width: 120px; } .nl-probe .bar i { display: block; height: 9px; background: var(--accent); }
+.nl-probe ul { list-style: none; margin: 0; padding: 0; } .nl-probe li b { font-weight: inherit; }
+.nl-probe li { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 10px; padding: 4px 0; }
+.nl-probe li + li { border-top: 1px solid var(--line); }
+.nl-probe .address { width: 92px; overflow-wrap: anywhere; } .nl-probe .verdict { flex: 1 1 220px; }
+.nl-probe img.small { width: 64px; } .nl-probe .tops { display: flex; gap: 4px; }
 .nl-probe .station { width: 84px; border-top: 3px solid var(--line); padding-top: 4px; font-size: 11px;
   overflow-wrap: anywhere; }
 .nl-probe .active { border-color: var(--accent); }
@@ -81,7 +84,8 @@ def _classes(probe: Probe) -> str:
     likeliest = probe.probabilities.topk(min(CLASSES, len(probe.classes)))
     pairs = zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)
     rows = "".join(
-        f'<tr><th scope="row">{escape(probe.classes[k])}</th>{_bar(p)}<td>{percent(p)}</td></tr>' for k, p in pairs
+        f'<tr><th scope="row">{escape(probe.classes[k])}</th><td class="bar">{_bar(p)}</td><td>{percent(p)}</td></tr>'
+        for k, p in pairs
     )
     return f"<h3>What it says</h3><table>{rows}</table>"
 
@@ -92,7 +96,7 @@ def _units(probe: Probe) -> str:
     how = "exactly, as the rest is linear" if probe.method == "exact" else f"by {probe.method} gradients"
     return (
         f"<h3>Which channels say so</h3><p>Found {how}: the logit of {escape(probe.said)} is {probe.logit:.2f}.</p>"
-        f'<table>{rows}</table><p class="soft">Left: the generated optimum. Then real pictures that the channel '
+        f'<ul>{rows}</ul><p class="soft">Left: the generated optimum. Then real pictures that the channel '
         f"answers to most, from {escape(probe.data) or 'nowhere: none were given'}.</p>"
     )
 
@@ -106,8 +110,9 @@ def _unit(unit: ProbedUnit, most: float) -> str:
     if unit.trust is not None:
         trust = f'<span title="{escape(unit.trust.reading)}">{escape(unit.trust.badge)}</span>'
     return (
-        f'<tr><td>{"".join(optima)}</td><td class="tops">{"".join(tops)}</td><th scope="row">{address}</th>'
-        f'{_bar(max(0.0, unit.contribution / most))}<td>{unit.contribution:+.2f}</td><td class="soft">{trust}</td></tr>'
+        f'<li>{"".join(optima)}<span class="tops">{"".join(tops)}</span><b class="address">{address}</b>'
+        f'<span class="bar">{_bar(max(0.0, unit.contribution / most))}</span><b>{unit.contribution:+.2f}</b>'
+        f'<span class="soft verdict">{trust}</span></li>'
     )
 
 
@@ -134,7 +139,7 @@ def _path(probe: Probe) -> str:
 
 
 def _bar(share: float) -> str:
-    return f'<td class="bar"><i style="width:{100 * share:.1f}%"></i></td>'
+    return f'<i style="width:{100 * share:.1f}%"></i>'
 
 
 def _figure(pixels: np.ndarray, words: str) -> str:
