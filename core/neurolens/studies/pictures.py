@@ -10,7 +10,7 @@ from jaxtyping import Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from neurolens.studies.sources import IMAGE_ENDINGS
+from neurolens.studies.sources import IMAGE_ENDINGS, eight_bits
 
 LARGEST = 178_956_970  # pixels above which a picture is taken for a bomb, as Pillow warns
 
@@ -34,9 +34,7 @@ def read_picture(file: Path | bytes | Image.Image, size: tuple[int, int]) -> Flo
         opened = Image.open(io.BytesIO(content)) if isinstance(content, bytes) else content
         if opened.width * opened.height > LARGEST:
             raise ValueError(f"it has {opened.width}×{opened.height} pixels")
-        if opened.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion clips at 255
-            opened = Image.fromarray((np.asarray(opened).clip(0, 65535) / 257).round().astype(np.uint8))
-        shown = ImageOps.exif_transpose(opened).convert("RGBA")
+        shown = ImageOps.exif_transpose(eight_bits(opened)).convert("RGBA")
     except FileNotFoundError:
         raise FileNotFoundError(f"`file` (={name}) does not exist") from None
     except UnidentifiedImageError:

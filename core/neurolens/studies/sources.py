@@ -247,9 +247,7 @@ def _open(read: Callable[[], bytes], where: str, size: tuple[int, int] | None = 
     try:
         picture: Image.Image = Image.open(io.BytesIO(read()))
         mode = picture.mode
-        if mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion clips at 255
-            picture = Image.fromarray((np.asarray(picture).clip(0, 65535) / 257).round().astype(np.uint8))
-        picture = picture.convert("RGB")
+        picture = eight_bits(picture).convert("RGB")
         if size:  # the whole shorter side, the middle of the longer one
             picture = ImageOps.fit(picture, (size[1], size[0]), Image.Resampling.LANCZOS)
         return np.asarray(picture).transpose(2, 0, 1), mode
@@ -259,6 +257,13 @@ def _open(read: Callable[[], bytes], where: str, size: tuple[int, int] | None = 
         # its own message for this one names no file but a BytesIO
         reason = "it is empty or of no known format" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(f"{where} cannot be read as an image ({reason}); replace or remove it") from error
+
+
+def eight_bits(picture: Image.Image) -> Image.Image:
+    """Return a picture of 16-bit grey with 8 bits, which Pillow's own conversion clips at 255; others as they are."""
+    if not picture.mode.startswith("I"):
+        return picture
+    return Image.fromarray((np.asarray(picture).clip(0, 65535) / 257).round().astype(np.uint8))
 
 
 def _formats(entries: Sequence[Entry]) -> str:
