@@ -3,8 +3,9 @@
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
-from labdrive import CHROMIUM_ARGS, MINUTE, Lab
+from labdrive import CHROMIUM_ARGS, MINUTE, Lab, Notebook
 from playwright.sync_api import expect
 
 HERE = Path(__file__).parent
@@ -35,6 +36,26 @@ def lab(tmp_path_factory):
     lab = Lab(root, NEUROLENS_BUDGET="fast")
     yield lab
     lab.stop()
+
+
+@pytest.fixture(scope="module")
+def run_cells(browser, browser_context_args, lab):
+    """Opens a notebook with these cells in JupyterLab and runs them: `run_cells("tree", CELL)`."""
+    contexts = []
+
+    def run(name, *cells):
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+        written = [nbformat.v4.new_code_cell(cell.strip()) for cell in cells]
+        nbformat.write(nbformat.v4.new_notebook(cells=written, metadata=kernel), lab.root / f"{name}.ipynb")
+        contexts.append(browser.new_context(**browser_context_args))
+        contexts[-1].set_default_timeout(MINUTE)
+        notebook = Notebook(contexts[-1].new_page(), lab, f"{name}.ipynb")
+        notebook.run_all(minutes=8)
+        return notebook
+
+    yield run
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 """A learner reads beside each picture whether to believe it, by mouse and by keyboard, in light and dark."""
 
-import nbformat
 import pytest
-from labdrive import MINUTE, Notebook
+from labdrive import MINUTE
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -22,17 +21,10 @@ FITS = "e => e.scrollWidth <= e.clientWidth + 1"
 
 
 @pytest.fixture(scope="module")
-def notebook(browser, browser_context_args, lab):
-    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), lab.root / "verdicts.ipynb")
-    context = browser.new_context(**browser_context_args)
-    context.set_default_timeout(MINUTE)
-    notebook = Notebook(context.new_page(), lab, "verdicts.ipynb")
-    notebook.run_all(minutes=8)
+def notebook(run_cells):
+    notebook = run_cells("verdicts", *CELLS)
     notebook.page.set_viewport_size({"width": 1280, "height": 2600})
-    yield notebook
-    context.close()
+    return notebook
 
 
 def lines(card):

@@ -2,9 +2,7 @@
 
 import json
 
-import nbformat
 import pytest
-from labdrive import MINUTE, Notebook
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -46,17 +44,8 @@ SPY = """() => {
 
 
 @pytest.fixture(scope="module")
-def notebook(browser, browser_context_args, lab):
-    root = lab.root
-    cells = [nbformat.v4.new_code_cell(cell.strip()) for cell in CELLS]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), root / "blind.ipynb")
-    context = browser.new_context(**browser_context_args)
-    context.set_default_timeout(MINUTE)
-    notebook = Notebook(context.new_page(), lab, "blind.ipynb")
-    notebook.run_all(minutes=8)
-    yield notebook
-    context.close()
+def notebook(run_cells):
+    return run_cells("blind", *CELLS)
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """A learner clicks a category of the spanning tree and plays the merges one by one."""
 
-import nbformat
 import pytest
-from labdrive import MINUTE, Notebook
+from labdrive import MINUTE
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -27,16 +26,8 @@ TOO_WIDE = """box => [...box.querySelectorAll('*')].filter(e => e.scrollWidth > 
 
 
 @pytest.fixture(scope="module")
-def notebook(browser, browser_context_args, lab):
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    cells = [nbformat.v4.new_code_cell(CELL)]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), lab.root / "categories.ipynb")
-    context = browser.new_context(**browser_context_args)
-    context.set_default_timeout(MINUTE)
-    notebook = Notebook(context.new_page(), lab, "categories.ipynb")
-    notebook.run_all(minutes=8)
-    yield notebook
-    context.close()
+def notebook(run_cells):
+    return run_cells("categories", CELL)
 
 
 @pytest.fixture

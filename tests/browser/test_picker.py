@@ -3,9 +3,8 @@
 import json
 import statistics
 
-import nbformat
 import pytest
-from labdrive import MINUTE, PIXELS, Notebook
+from labdrive import MINUTE, PIXELS
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -40,17 +39,8 @@ STOPS = """() => [...document.querySelectorAll('.nl-tiles *')]
 
 
 @pytest.fixture(scope="module")
-def notebook(browser, browser_context_args, lab):
-    root = lab.root
-    cells = [nbformat.v4.new_code_cell(CELL)]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), root / "picker.ipynb")
-    context = browser.new_context(**browser_context_args)
-    context.set_default_timeout(MINUTE)
-    notebook = Notebook(context.new_page(), lab, "picker.ipynb")
-    notebook.run_all(minutes=8)
-    yield notebook
-    context.close()
+def notebook(run_cells):
+    return run_cells("picker", CELL)
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 import statistics
 
-import nbformat
 import pytest
-from labdrive import MINUTE, Notebook
+from labdrive import MINUTE
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -64,27 +63,8 @@ TOO_WIDE = """box => [...box.querySelectorAll('*')].filter(e => e.clientWidth &&
 
 
 @pytest.fixture(scope="module")
-def opened(browser, browser_context_args, lab):
-    contexts = []
-
-    def open_(name, *cells):
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-        written = nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, cells)], metadata=kernel)
-        nbformat.write(written, lab.root / name)
-        contexts.append(browser.new_context(**browser_context_args))
-        contexts[-1].set_default_timeout(MINUTE)
-        notebook = Notebook(contexts[-1].new_page(), lab, name)
-        notebook.run_all(minutes=8)
-        return notebook
-
-    yield open_
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture(scope="module")
-def notebook(opened):
-    return opened("manifold.ipynb", SETUP, TABLE)
+def notebook(run_cells):
+    return run_cells("manifold", SETUP, TABLE)
 
 
 @pytest.fixture
@@ -275,8 +255,8 @@ def test_reload_dark_and_narrow(notebook, manifold, table, screenshots):
         page.set_viewport_size({"width": 1280, "height": 1000})
 
 
-def test_ten_thousand_points_stay_smooth(opened, screenshots):
-    notebook = opened("crowd.ipynb", CROWD)
+def test_ten_thousand_points_stay_smooth(run_cells, screenshots):
+    notebook = run_cells("crowd", CROWD)
     page, places = notebook.page, [0.3 + 0.02 * i for i in range(10)]
     expect(page.locator(".nl-manifold .nl-head")).to_contain_text("10000 points")
     shoot(page.locator(".nl-manifold"), screenshots / "manifold_10000.png")

@@ -1,8 +1,7 @@
 """A picture is dropped or chosen, and what is known of it appears; the page that is written stands on its own."""
 
-import nbformat
 import pytest
-from labdrive import MINUTE, Notebook
+from labdrive import MINUTE
 from neurolens.cli import app
 from PIL import Image
 from playwright.sync_api import expect
@@ -41,17 +40,10 @@ def picture(tmp_path_factory, planted_cache):
 
 
 @pytest.fixture(scope="module")
-def notebook(browser, browser_context_args, lab):
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    cells = [nbformat.v4.new_code_cell(CELL)]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), lab.root / "probe.ipynb")
-    context = browser.new_context(**browser_context_args)
-    context.set_default_timeout(MINUTE)
-    notebook = Notebook(context.new_page(), lab, "probe.ipynb")
-    notebook.run_all(minutes=5)
+def notebook(run_cells):
+    notebook = run_cells("probe", CELL)
     notebook.page.set_viewport_size({"width": 1280, "height": 2000})
-    yield notebook
-    context.close()
+    return notebook
 
 
 def test_a_picture_is_chosen_and_another_dropped(notebook, picture, screenshots):

@@ -3,9 +3,7 @@
 import json
 import xml.etree.ElementTree as ET
 
-import nbformat
 import pytest
-from labdrive import MINUTE, Notebook
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -21,21 +19,8 @@ explorer
 
 
 @pytest.fixture(scope="module")
-def notebook(browser, browser_context_args, lab):
-    yield from opened(browser, browser_context_args, lab)
-
-
-def opened(browser, browser_context_args, lab):
-    """Open a notebook of its own with the explorer of the built-in study, and close it in the end."""
-    cells = [nbformat.v4.new_code_cell(CELL)]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), lab.root / "tree.ipynb")
-    context = browser.new_context(**browser_context_args)
-    context.set_default_timeout(MINUTE)
-    notebook = Notebook(context.new_page(), lab, "tree.ipynb")
-    notebook.run_all(minutes=8)
-    yield notebook
-    context.close()
+def notebook(run_cells):
+    return run_cells("tree", CELL)
 
 
 @pytest.fixture

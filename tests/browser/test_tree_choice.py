@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
-from test_tree import opened, says
+from test_tree import CELL, says
 
 pytestmark = pytest.mark.browser
 
@@ -24,8 +24,8 @@ nl.grow_category_tree = fail
 
 
 @pytest.fixture(scope="module")
-def notebook(browser, browser_context_args, lab):
-    yield from opened(browser, browser_context_args, lab)
+def notebook(run_cells):
+    return run_cells("tree", CELL)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from playwright.sync_api import expect
-from test_tree import item, opened, says
+from test_tree import CELL, item, says
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -44,8 +44,8 @@ FRAMES = """async (zooming) => {
 
 
 @pytest.fixture(scope="module")
-def notebook(browser, browser_context_args, lab):
-    yield from opened(browser, browser_context_args, lab)
+def notebook(run_cells):
+    return run_cells("tree", CELL)
 
 
 @pytest.fixture
