@@ -82,9 +82,7 @@ class Runner:
         if blocking:
             self._drain(work)
         else:
-            # ipykernel 7.0 routes widget messages by a context variable that a bare thread does not have
-            target = contextvars.copy_context().run
-            threading.Thread(target=target, args=(self._drain, work), name="neurolens", daemon=True).start()
+            self._launch(work)
 
     def start_next(self, frames: Iterable[Any]) -> None:
         """Drain `frames` as soon as what is at work has come to its end; a later wish takes the place of an earlier.
@@ -100,11 +98,17 @@ class Runner:
 
     def stop(self, timeout: float = 10) -> bool:
         """Ask for the end and wait for it: no step begins after the current one. Returns whether it is over."""
-        work, self._next = self._work, None
+        with self._lock:
+            work, self._next = self._work, None
         if work is None:
             return True
         work.stop.set()
         return work.thread == threading.get_ident() or work.over.wait(timeout)
+
+    def _launch(self, work: "_Work") -> None:
+        # ipykernel 7.0 routes widget messages by a context variable that a bare thread does not have
+        target = contextvars.copy_context().run
+        threading.Thread(target=target, args=(self._drain, work), name="neurolens", daemon=True).start()
 
     def _drain(self, work: "_Work") -> None:
         work.thread = threading.get_ident()
@@ -142,10 +146,11 @@ class Runner:
             self._end(error, work.exhausted and error is None)
         finally:
             with self._lock:
-                following, self._next = self._next, None
+                following = _Work(self._next) if self._next is not None and self._work is work else None
+                self._work, self._next = following or self._work, None
                 work.over.set()
             if following is not None:
-                self.start(following)
+                self._launch(following)
 
 
 @dataclass

@@ -38,44 +38,27 @@ class Latest:
 
     def __init__(self, end: Callable[[BaseException], object], pause: float = 0.0):
         self._end, self._pause = end, pause
-        self._wanted: list[Callable[[], object]] = []
-        self._lock = threading.Lock()
-        self._busy = False
         self._runner = Runner(lambda frame, final: None, self._over)
 
     @property
     def busy(self) -> bool:
         """Whether something is being done, or about to be."""
-        return self._busy
+        return self._runner.running
 
     def ask(self, work: Callable[[], object]) -> None:
         """Do this next."""
-        with self._lock:
-            self._wanted = [work]
-            begin, self._busy = not self._busy, True
-        if begin:
-            self._runner.start(self._work())
+        self._runner.start_next(self._steps(work))
 
     def stop(self) -> None:
         """Forget what is wanted, and wait for what is being done."""
-        with self._lock:
-            self._wanted = []
         self._runner.stop()
 
-    def _work(self) -> Iterator[None]:
-        while True:
-            time.sleep(self._pause)
-            with self._lock:
-                if not self._wanted:
-                    self._busy = False
-                    return
-                work = self._wanted.pop()
-            work()
-            yield
+    def _steps(self, work: Callable[[], object]) -> Iterator[None]:
+        time.sleep(self._pause)
+        yield  # where another wish has come meanwhile, it ends here
+        work()
 
     def _over(self, error: BaseException | None, exhausted: bool) -> None:
-        with self._lock:
-            self._busy = self._busy and exhausted  # after an error or a stop nobody looks at what is wanted any more
         if error is not None:
             self._end(error)
 

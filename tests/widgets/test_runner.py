@@ -177,3 +177,40 @@ def test_the_thread_has_the_callers_context():
     watcher.runner.start([0])
     watcher.runner._work.over.wait(20)
     assert seen == [("of the shell's parent", True)] * 2
+
+
+def test_of_several_wishes_the_last_is_next_and_nobody_waits():
+    watcher, gate = Watcher(), threading.Event()
+    done = []
+
+    def long(name):
+        gate.wait(20)
+        done.append(name)
+        yield name
+
+    began = time.perf_counter()
+    for name in ("first", "second", "third"):
+        watcher.runner.start_next(long(name))
+        assert watcher.runner.running
+    assert time.perf_counter() - began < 1
+    gate.set()
+    while watcher.runner.running:
+        time.sleep(0.01)
+    assert done == ["first", "third"]
+    assert len(watcher.ends) == 2
+
+
+def test_a_stop_forgets_what_was_to_come_next():
+    watcher, gate = Watcher(), threading.Event()
+
+    def long(name):
+        gate.wait(20)
+        yield name
+
+    watcher.runner.start_next(long("first"))
+    watcher.runner.start_next(long("second"))
+    threading.Timer(0.1, gate.set).start()
+    assert watcher.runner.stop()
+    time.sleep(0.1)
+    assert not watcher.runner.running
+    assert watcher.finals == ["first"]
