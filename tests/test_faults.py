@@ -3,7 +3,8 @@
 What stands elsewhere: interrupts and kills (`test_ascent`, `test_scan`, `test_training`, `test_tree_growth`), torn
 zips, encrypted ones, hostile paths and odd images (`test_sources`, `test_probe`), damaged weights, cards and labels
 (`test_study`, `test_cli`, `widgets/test_labels`), a widget that is closed, reset or run twice
-(`widgets/test_ascent_studio`, `widgets/test_leaks`), a worker that dies (`test_distributed_scan`).
+(`widgets/test_ascent_studio`, `widgets/test_leaks`), a worker that dies (`test_distributed_scan`),
+a dead unit (`test_leaky`), markup in addresses and questions (`widgets/test_ascent_studio`, `widgets/test_prediction`).
 """
 
 import contextlib
@@ -110,16 +111,6 @@ def test_weights_that_are_no_numbers_are_said_and_the_start_is_kept(network, ima
     assert torch.equal(climb.best_images, images)
 
 
-def test_a_dead_unit_stays_where_it_is_and_can_be_woken(network, images):
-    with torch.no_grad():
-        network.layer1[0].bn1.bias.fill_(-100)
-    lens = nl.Lens(network)
-    unit = next(name for name in lens.layers if name.startswith("layer1.0") and "conv1" in name)
-    assert lens.layers[unit]
-    climb = nl.Ascent(lens, "layer1.C0", images, 0.1, 2).run()
-    assert torch.isfinite(climb.images).all()
-
-
 def test_the_lens_follows_its_network_to_another_place(network, images):
     lens = nl.Lens(network, ("cat", "dog", "fox"))
     before = lens.logits(images)
@@ -171,7 +162,7 @@ def test_a_path_that_leads_out_writes_nothing_there(archive, tmp_path):
     assert not (tmp_path / "train").exists()
 
 
-def test_names_that_are_markup_stay_text_in_the_whole_way(tmp_path, monkeypatch):
+def test_a_class_name_that_is_markup_stays_text_in_a_check(tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROLENS_CACHE", str(tmp_path / "cache"))
     name = "<img src=x onerror=alert(1)>".replace("/", "")
     for one in (name, "dog"):
