@@ -93,18 +93,20 @@ class Pixels(Canvas):
         height: Of the image, in pixels.
         width: Of the image, in pixels.
         scale: CSS pixels for each of them.
-        leave: Called with whether Shift is down, when Tab is pressed on the canvas. ipycanvas swallows the key;
-            the style sheet makes canvases inert, but some browsers do not know how yet.
+        leave: Called with whether Shift is down, when Tab is pressed on the canvas, which then gives up the focus
+            where none is given. ipycanvas swallows the key; the style sheet makes canvases inert, but some browsers
+            do not know how yet.
     """
 
-    def __init__(self, height: int, width: int, scale: float = 1, *, leave: Callable[[bool], None] = lambda back: None):
+    def __init__(self, height: int, width: int, scale: float = 1, *, leave: Callable[[bool], None] | None = None):
         css_width, css_height = f"{round(width * scale)}px", f"{round(height * scale)}px"
         layout = widgets.Layout(width=css_width, height=css_height, align_self="flex-start", flex="none")
         super().__init__(width=width, height=height, layout=layout)
         self.add_class("nl-pixels" if scale >= 1 else "nl-photo")
         self.pixels: RGBA = np.zeros((height, width, 4), np.uint8)
         self.on_client_ready(lambda *_: paint(self))
-        self.on_key_down(lambda key, shift, *_: leave(shift) if key == "Tab" else None)
+        left = leave or (lambda back: self.blur())
+        self.on_key_down(lambda key, shift, *_: left(shift) if key == "Tab" else None)
 
     def show(self, pixels: ArrayLike) -> None:
         """Draw this image now; `paint` draws several at once."""
@@ -153,8 +155,9 @@ class Tiles(widgets.Box):
 
     The pixels are one canvas; over each tile lies a button, so that the pointer and the page's scrolling meet
     ordinary HTML. After a click on a tile the canvas hears keys: arrows, Home and End select, Tab leaves. Until then
-    it is inert, no stop of the Tab key: it would hold whoever comes by until the kernel answers. The class
-    `nl-tab-stop` makes it one from the start, where `leave` knows the next stop and the one before.
+    it is inert, no stop of the Tab key: it would hold whoever comes by until the kernel answers; the marked tile's
+    button is one, or the first's. The class `nl-tab-stop` makes the canvas one from the start, where `leave` knows the
+    next stop and the one before.
 
     Args:
         size: Height and width of an image in pixels.
@@ -175,7 +178,7 @@ class Tiles(widgets.Box):
         side: int = 64,
         columns: int = 1,
         gap: int = 4,
-        leave: Callable[[bool], None] = lambda back: None,
+        leave: Callable[[bool], None] | None = None,
     ):
         self.size, self._select, self._css_gap = size, select, gap
         self._leave = leave
@@ -187,6 +190,7 @@ class Tiles(widgets.Box):
         self._row = widgets.GridBox([])
         self._shared = {"layout": widgets.Layout(width="auto", height="auto"), "style": widgets.ButtonStyle()}
         self._marked: widgets.Button | None = None
+        self._stop: widgets.Button | None = None
         super().__init__([self.canvas, self._row])
         self.add_class("nl-tiles")
         self.arrange(side, columns)
@@ -200,12 +204,10 @@ class Tiles(widgets.Box):
 
     def show(self, images: Sequence[ArrayLike], names: Sequence[str] = ()) -> None:
         """Draw these images; the names are what a screen reader and the pointer's tip say."""
-        paint(self.hold(images))
-        for button, name in zip(self.buttons, names, strict=False):
-            button.tooltip = name
+        paint(self.hold(images, names))
 
-    def hold(self, images: Sequence[ArrayLike]) -> Pixels:
-        """Take these images, and return the canvas, to be painted."""
+    def hold(self, images: Sequence[ArrayLike], names: Sequence[str] = ()) -> Pixels:
+        """Take these images and their names, and return the canvas, to be painted."""
         tiles, rows = [shrunk(image, self._scale) for image in images], -(-len(images) // self.columns)
         (height, width), gap, scale = tiles[0].shape[:2], self._gap, max(self._scale, 1)
         pixels = np.zeros((rows * (height + gap) - gap, self.columns * (width + gap) - gap, 4), np.uint8)
@@ -227,6 +229,9 @@ class Tiles(widgets.Box):
         if self._select is not None and len(self._row.children) != len(tiles):
             self._grow(len(tiles))
             self._row.children = self.buttons[: len(tiles)]
+        for button, name in zip(self.buttons, names, strict=False):
+            button.tooltip = name
+        self._let_tab_stop()
         return self.canvas
 
     def mark(self, selected: int | None) -> None:
@@ -236,6 +241,7 @@ class Tiles(widgets.Box):
         self._marked = None if selected is None else self.buttons[selected]
         if self._marked is not None:
             self._marked.add_class("nl-selected")
+        self._let_tab_stop()
 
     def close(self) -> None:
         """Close the buttons, too, also those that no row shows at present."""
@@ -250,10 +256,22 @@ class Tiles(widgets.Box):
 
     def _grow(self, count: int) -> None:
         for place in range(len(self.buttons), count):
-            button = widgets.Button(tabbable=False, **self._shared)
+            button = widgets.Button(tabbable=False, tooltip=f"picture {place + 1}", **self._shared)
             button.add_class("nl-tile")
             button.on_click(lambda _, place=place: self._choose(place))
             self.buttons.append(button)
+
+    def _let_tab_stop(self) -> None:
+        """Make the marked tile, or the first, a stop of the Tab key, unless the canvas is one."""
+        if self._select is None or "nl-tab-stop" in self._dom_classes or not self._row.children:
+            return
+        shown = self.buttons[: len(self._row.children)]
+        stop = self._marked if self._marked in shown else shown[0]
+        if stop is not self._stop and stop is not None:
+            if self._stop is not None:
+                self._stop.tabbable = False
+            stop.tabbable = True
+            self._stop = stop
 
     def _choose(self, place: int) -> None:
         if self._select is not None:
@@ -265,7 +283,10 @@ class Tiles(widgets.Box):
 
     def _left(self, back: bool) -> None:
         self.canvas.remove_class("nl-awake")
-        self._leave(back)
+        if self._leave is not None:
+            self._leave(back)
+        elif self._stop is not None:
+            self._stop.focus()  # the next Tab goes on from there
 
     def _key(self, key: str, *_: object) -> None:
         count, place = len(self._row.children), self.marked

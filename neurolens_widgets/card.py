@@ -52,15 +52,20 @@ class Card(widgets.VBox):
             self.add_class(name)
 
     def _end(self) -> None:
-        """Stop what is at work."""
-        self._runner.stop()
+        """Stop what is at work; what cannot be interrupted comes to nothing."""
+        self._runner.stop(0)
 
     def _over(self, error: BaseException | None, exhausted: bool) -> None:
-        """Say how the work in the background ended, if it failed, and that it is over."""
-        if error is not None:
+        """Say how the work in the background ended, if it failed and nothing took its place."""
+        if error is not None and not self._runner.running:
             self._fail(error)
         if self._view is not None:
-            self._view.show_head(over=True)
+            self._view.show_head()
+
+    def _told(self, share: float) -> None:
+        """Show how far the work in the background is."""
+        if self._view is not None:
+            self._view.head.tell(share)
 
     def _fail(self, error: BaseException | None) -> None:
         """Show the error, or that there is none; what was reached stays."""

@@ -80,7 +80,7 @@ class CategoryMap(JudgedCard):
         self.images = study.test.sample(min(FEW, len(study.test)), seed) if images is None else images
         self._noise_images = nl.gaussian_noise(study.train, max(2, len(self.images) // len(self.images.classes)), seed)
         self._known: dict[tuple[str, str], Measured] = {}
-        self._runner = Runner(self._keep, self._over)
+        self._runner = Runner(self._keep, self._over, tell=self._told)
         self.network = network
         self.layer, self.noise = layer or self.lens.stages[-1], noise
         for found in self._measure(self.network, self.layer):
@@ -131,6 +131,12 @@ class CategoryMap(JudgedCard):
     def place(self) -> tuple[str, str, tuple[str, ...]]:
         """The network, layer and categories whose hierarchy is shown."""
         return *self._shown, self.categories.names
+
+    def stop(self) -> None:
+        """Leave what is being measured; what is shown stays."""
+        self._runner.stop(0)
+        with self.hold_trait_notifications():
+            self.network, self.layer = self._shown
 
     def members(self, node: int) -> tuple[str, ...]:
         """Return the categories below a node of the hierarchy."""

@@ -13,7 +13,7 @@ import traitlets
 from neurolens.figures import tree_layout
 
 from neurolens_widgets.canvas import Pixels, Tiles, enlargement, paint
-from neurolens_widgets.parts import Choices, box
+from neurolens_widgets.parts import Choices, Head, box, close_all
 from neurolens_widgets.readouts import (
     FLIP_COLOUR,
     NOW_COLOUR,
@@ -41,7 +41,7 @@ class CategoryView:
     def __init__(self, shown: "CategoryMap"):
         self.map = shown
         notice = shown.study.notice
-        self._head, self._errors = text("", "nl-head"), text("", "nl-errors")
+        self.head, self._errors = Head("Category map", shown.stop), text("", "nl-errors")
         self._networks = Choices({n: n for n in shown.networks}, lambda n: setattr(shown, "network", n), "nl-networks")
         self._layers = widgets.HBox()
         noise = widgets.Checkbox(description="noise as a category", indent=False, layout=widgets.Layout(width="auto"))
@@ -50,7 +50,7 @@ class CategoryView:
         controls = [self._networks, self._layers, noise.add_class("nl-noise")]
         self.parts = [
             style_sheet(),
-            self._head,
+            self.head,
             *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
             box(controls, "nl-settings", "nl-tabs", row=True),
             self._errors,
@@ -106,13 +106,18 @@ class CategoryView:
         """Draw the trees of the network and layer shown."""
         shown, names = self.map, self.map.categories.names
         if tuple(self._choices.buttons) != names:
-            self._choices = Choices({n: n for n in names}, lambda name: setattr(shown, "category", name), "nl-names")
+            old, self._choices = (
+                self._choices,
+                Choices({n: n for n in names}, lambda name: setattr(shown, "category", name), "nl-names"),
+            )
             self._names.children = [self._choices]
+            close_all([old])
         stages = {name: name for name in shown.lens.stages}
-        if [one.description for one in getattr(self._layers, "children", ())] != [*stages]:
-            choices = Choices(stages, lambda name: setattr(shown, "layer", name), "nl-layers")
+        if [one.description for one in self._layers.children] != [*stages]:
+            gone, choices = self._layers.children, Choices(stages, lambda n: setattr(shown, "layer", n), "nl-layers")
             self._layer_choices = choices
             self._layers.children = choices.children
+            close_all(gone)
         self._draw_tree()
         self._draw_dendrogram()
         merges = len(shown.hierarchy.merges)
@@ -177,16 +182,13 @@ class CategoryView:
             self._name_axis.tick_values = np.arange(len(names))
             self._name_axis.tick_labels = {str(i): name for i, name in enumerate(names)}
 
-    def show_head(self, *, over: bool = False) -> None:
+    def show_head(self) -> None:
         """Say what is shown, or that something else is being measured."""
         shown = self.map
-        measuring = shown.measuring and not over
-        pill = '<b class="nl-pill nl-is-running">measuring …</b>' if measuring else ""
         about = dict(shown.categories.about)
         if not shown.noise:
             about["data"] = about["data"].split("; ")[0]
-        said = ", ".join(about.values())
-        self._head.value = f"<h3>Category map</h3><span>{escape(said)}</span>{pill}"
+        self.head.show(", ".join(about.values()), "measuring" if shown.measuring else "")
         self._networks.mark(shown.network)
         self._layer_choices.mark(shown.layer)
 

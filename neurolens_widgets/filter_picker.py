@@ -90,7 +90,7 @@ class FilterPicker(JudgedCard):
         self._open(self._view, "nl-picker")
         self.observe(self._pick, "unit")
         self.observe(lambda _: self._rearrange(), ["sort", "target"])
-        self.observe(lambda _: self._keep_label(), ["label", "note"])
+        self.observe(self._keep_label, ["label", "note"])
         self.observe(lambda _: self._view.show_error(), "error")
 
     @classmethod
@@ -191,14 +191,23 @@ class FilterPicker(JudgedCard):
             self._fail(None)
             if self.filters.read(change["old"]).layer != self.layer:
                 self._rearrange()
-            self._recalling = True
-            self.label, self.note = self.labels[self.unit]
-            self._recalling = False
+            self._recall()
             self._view.show_unit()
 
-    def _keep_label(self) -> None:
+    def _recall(self) -> None:
+        """Show the unit's label as it is kept."""
+        self._recalling = True
+        try:
+            self.label, self.note = self.labels[self.unit]
+        finally:
+            self._recalling = False
+
+    def _keep_label(self, change: dict[str, Any]) -> None:
+        """Keep what was changed; the other half of the label may have come from another window meanwhile."""
         if not self._recalling:
-            self.labels[self.unit] = self.label, self.note
+            kind, note = self.labels[self.unit]
+            self.labels[self.unit] = (change["new"], note) if change["name"] == "label" else (kind, change["new"])
+            self._recall()
             self._view.show_label()
 
     def _rearrange(self) -> None:

@@ -146,7 +146,7 @@ class Filters:
         return bins.edges()[place].numpy(), bins.counts[place].numpy(), float(bins.high[place])
 
     def class_means(self, unit: nl.LayerUnit) -> NDArray[np.float64]:
-        """Return a unit's mean value over the images of each class."""
+        """Return a unit's mean value over the images of each class, NaN where it has none."""
         part, place = self.scan.find(unit)
         return (part.class_sums[:, place] / self.scan.class_counts).numpy()
 

@@ -21,7 +21,8 @@ class Labels(Kept):
     def __getitem__(self, address: str) -> tuple[str, str]:
         """Return kind and note of a unit, both empty where it has no label."""
         label = self.entries().get(address, {})
-        return label.get("kind", ""), label.get("note", "")
+        kind, note = label.get("kind"), label.get("note")  # a hand, or another program, may have written the file
+        return kind if kind in KINDS else "", note if isinstance(note, str) else ""
 
     def __setitem__(self, address: str, label: tuple[str, str]) -> None:
         kind, note = label

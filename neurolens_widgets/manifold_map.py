@@ -1,7 +1,6 @@
 """Do the classes lie apart? Images, and what a layer makes of them, as points to turn, brush and look at: §3.1."""
 
 import textwrap
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, get_args
 
@@ -81,9 +80,7 @@ class ManifoldMap(Card):
         self.images = study.test.sample(min(FEW, len(study.test)), seed) if images is None else images
         self.manifold: nl.Manifold | None = None
         self._seed, self._known = seed, dict[Wanted, nl.Manifold]()
-        self._lock, self._idle = threading.RLock(), threading.Event()
-        self._idle.set()
-        self._runner = Runner(self._embedded, self._ended)
+        self._runner = Runner(self._embedded, self._over, tell=self._told)
         self.network, self.raw, self.method = network, raw, method
         self.layer = layer or self.lens.stages[-1]
         self._show_wanted(PATIENCE)
@@ -126,7 +123,7 @@ class ManifoldMap(Card):
     @property
     def embedding(self) -> bool:
         """Whether points are being found."""
-        return not self._idle.is_set()
+        return self._runner.running
 
     @property
     def visible(self) -> Bool[np.ndarray, " n"]:
@@ -205,35 +202,39 @@ class ManifoldMap(Card):
     def _show_wanted(self, patience: float = 0) -> None:
         """Show what is known; find the rest out in the background, which may be at work on something else still."""
         self._fail(None)
-        with self._lock:
-            if self._wanted in self._known:
-                self._take()
-                return
-            if self.embedding:
-                return
-            self._idle.clear()
-        self._runner.start(self._embeddings())
-        self._idle.wait(patience)
+        if self._wanted in self._known:
+            self._take()
+        else:
+            self._runner.start_next(self._embed(self._wanted))
+            self._runner.wait(patience)
 
-    def _embeddings(self) -> Iterator[Wanted]:
-        """Embed what is wanted, until all of it is known: a step takes its time, and wishes change meanwhile."""
-        while True:
-            with self._lock:
-                wanted = self._wanted
-                if wanted in self._known:
-                    self._idle.set()
-                    return
-            if wanted.network:
-                lens = self.study.lens(wanted.network)
-                made = nl.embed_features(lens, self.images, wanted.layer, method=wanted.method, seed=self._seed)
-            else:
-                made = nl.embed_pixels(self.images, method=wanted.method, seed=self._seed)
-            self._known[wanted] = made
-            yield wanted
+    def _embed(self, wanted: Wanted) -> Iterator[Wanted]:
+        """Embed what is wanted; UMAP's own steps cannot be interrupted."""
+        if wanted.network:
+            lens = self.study.lens(wanted.network)
+            made = nl.embed_features(lens, self.images, wanted.layer, method=wanted.method, seed=self._seed)
+        else:
+            made = nl.embed_pixels(self.images, method=wanted.method, seed=self._seed)
+        self._known[wanted] = made
+        yield wanted
+
+    def stop(self) -> None:
+        """Leave what is being embedded; what is shown stays."""
+        self._runner.stop(0)
+        if self.manifold is not None:
+            shown = next(one for one, known in self._known.items() if known is self.manifold)
+            with self.hold_trait_notifications():
+                self.raw, self.method = not shown.network, shown.method
+                if shown.network:
+                    self.network, self.layer = shown.network, shown.layer
+        self._view.show_head()
 
     def _embedded(self, wanted: Wanted, final: bool) -> None:
         if wanted == self._wanted:
             self._take()
+
+    def _over(self, error: BaseException | None, exhausted: bool) -> None:
+        super()._over(None if self._wanted in self._known else error, exhausted)  # nobody wants it any more
 
     def _take(self) -> None:
         """Show the manifold asked for."""
@@ -242,13 +243,6 @@ class ManifoldMap(Card):
             if self._view is not None:
                 self._view.show_manifold()
 
-    def _ended(self, error: BaseException | None, exhausted: bool) -> None:
-        self._idle.set()
-        if error is not None:
-            self._fail(error)
-        if self._view is not None:
-            self._view.show_head()
-
     def _end(self) -> None:
         self._view.closed = True
-        self._runner.stop(0)  # no embedding can be interrupted; this one comes to nothing
+        super()._end()

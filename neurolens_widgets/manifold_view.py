@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from neurolens_widgets.canvas import RGBA, Pixels, Tiles, enlargement, paint
-from neurolens_widgets.parts import Choices, box, button, field
+from neurolens_widgets.parts import Choices, Head, box, button, close_all, field
 from neurolens_widgets.points import draw_points, legend_style, overlay
 from neurolens_widgets.readouts import error_box, style_sheet, text
 
@@ -40,11 +40,11 @@ class ManifoldView:
         self._places: list[int] = []  # the images selected and shown
         self._seen = np.zeros((0, 3))
         notice = shown.study.notice
-        self._head, self._errors = text("", "nl-head"), text("", "nl-errors")
+        self.head, self._errors = Head("Manifold map", shown.stop), text("", "nl-errors")
         self.parts = [
             style_sheet(),
             text(f"<style>{legend_style()}</style>", "nl-style"),
-            self._head,
+            self.head,
             *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
             self._settings(),
             self._errors,
@@ -152,15 +152,18 @@ class ManifoldView:
         shown = self.map
         if self.closed:
             return
-        pill = '<b class="nl-pill nl-is-running">embedding …</b>' if shown.embedding else ""
-        self._head.value = f"<h3>Manifold map</h3><span>{escape(shown.summary())}</span>{pill}"
+        self.head.show(shown.summary(), "embedding" if shown.embedding else "")
         self._whats.mark("raw" if shown.raw else "features")
         self._methods.mark(shown.method)
         self._networks.mark(shown.network)
         stages = {name: name for name in shown.lens.stages}
         if [one.description for one in self._layers.children] != [*stages]:
-            self._stages = Choices(stages, lambda name: setattr(shown, "layer", name), "nl-layers")
+            gone, self._stages = (
+                self._layers.children,
+                Choices(stages, lambda n: setattr(shown, "layer", n), "nl-layers"),
+            )
             self._layers.children = self._stages.children
+            close_all(gone)
         self._stages.mark(shown.layer)
         self._of_features.layout.display = "none" if shown.raw else None
 
@@ -197,7 +200,8 @@ class ManifoldView:
         self._composition.value = f"<h4>{len(self._places)} selected <span>{words}</span></h4>" if chosen else ""
         self.show_points()
         if some:
-            self.tiles.show([shown.picture(place) for place in some])
+            names = [f"{shown.class_of(place)}, image {place}" for place in some]
+            self.tiles.show([shown.picture(place) for place in some], names)
             self._mark()
 
     def _mark(self) -> None:
@@ -238,7 +242,7 @@ class ManifoldView:
             return
         (left, top), (right, bottom), self._from = self._from, self._to, None
         if max(abs(right - left), abs(bottom - top)) < DRAG:
-            self._clear()
+            paint(self._lay_over())  # a click alone lets the map hear keys; the selection stays
             return
         self.map.brush((left / SIDE, right / SIDE), (1 - top / SIDE, 1 - bottom / SIDE))
         self._brushed = (left, top, right, bottom)

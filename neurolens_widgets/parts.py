@@ -70,6 +70,36 @@ class Choices(widgets.HBox):
         """Show this one as chosen; a name that is on no button shows none."""
         for name, one in self.buttons.items():
             one.button_style = "primary" if name == chosen else ""
+            one.tooltip = f"{name}, chosen" if name == chosen else name  # a screen reader does not see the colour
+
+
+class Head(widgets.HBox):
+    """What a widget is and shows; while it is at work what it does, how far it is, and a button that ends it.
+
+    Args:
+        title: What it is.
+        stop: Ends the work.
+    """
+
+    def __init__(self, title: str, stop: Callable[[], object]):
+        self._title, self._about, self._doing = title, "", ""
+        self.line = with_classes(widgets.HTML(), "nl-head")
+        self._stop = button("Stop", "stop", "Leave it; what is shown stays", stop, "nl-stop-work")
+        super().__init__([self.line, self._stop])
+        self.add_class("nl-top")
+        self.show("")
+
+    def show(self, about: str, doing: str = "") -> None:
+        """Say what is shown, and what is being done, such as `growing`; nothing where nothing is."""
+        self._about, self._doing = about, doing
+        self._stop.layout.display = None if doing else "none"
+        self.tell(float("nan"))
+
+    def tell(self, share: float) -> None:
+        """Say how much of the work is done; NaN where that is not known."""
+        done = "…" if share != share else f"{share:.0%}"
+        pill = f'<b class="nl-pill nl-is-running" role="status">{self._doing} {done}</b>' if self._doing else ""
+        self.line.value = f"<h3>{self._title}</h3><span>{escape(self._about)}</span>{pill}"
 
 
 class Badge(widgets.HTML):

@@ -83,6 +83,11 @@ class PredictionTable(Card):
         """Whether another network is being asked."""
         return self._runner.running
 
+    def stop(self) -> None:
+        """Leave the network that is being asked; what is shown stays."""
+        self._runner.stop(0)
+        self.network = next(name for name, table in self._known.items() if table is self.table)
+
     def pick(self, row: str, column: str) -> None:
         """Pick a cell; what is not there is refused before anything changes.
 

@@ -7,7 +7,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from neurolens_widgets.canvas import Pixels, Tiles, enlargement, paint, table
-from neurolens_widgets.parts import Choices, box, button
+from neurolens_widgets.parts import Choices, Head, box, button
 from neurolens_widgets.readouts import class_bars, error_box, style_sheet, text
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ class PredictionView:
     def __init__(self, shown: "PredictionTable"):
         self.shown = shown
         notice = shown.study.notice
-        self._head, self._errors = text("", "nl-head"), text("", "nl-errors")
+        self.head, self._errors = Head("Prediction table", shown.stop), text("", "nl-errors")
         self._networks = Choices({n: n for n in shown.networks}, lambda n: setattr(shown, "network", n), "nl-networks")
         self.parts = [
             style_sheet(),
-            self._head,
+            self.head,
             *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
             box([self._networks], "nl-settings", "nl-tabs"),
             self._errors,
@@ -79,12 +79,11 @@ class PredictionView:
     def _places(self) -> list[tuple[str, str]]:
         return [(row, column) for row in self.shown.table.rows for column in self.shown.table.classes]
 
-    def show_head(self, *, over: bool = False) -> None:
+    def show_head(self) -> None:
         """Say whose predictions these are, or that another network is being asked."""
         shown = self.shown
-        pill = '<b class="nl-pill nl-is-running">predicting …</b>' if shown.asking and not over else ""
         said = f"{shown.table.network}, {len(shown.table.shown)} images: {shown.source}"
-        self._head.value = f"<h3>Prediction table</h3><span>{escape(said)}</span>{pill}"
+        self.head.show(said, "predicting" if shown.asking else "")
         self._networks.mark(shown.network)
 
     def show_cell(self) -> None:

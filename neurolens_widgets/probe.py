@@ -1,7 +1,6 @@
 """Drop a picture, and see all that is known of it in seconds: `neurolens.probe` as a widget."""
 
 from collections.abc import Callable, Iterator
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from torch import Tensor
 from neurolens_widgets.canvas import rgba
 from neurolens_widgets.card import Card
 from neurolens_widgets.frame import draw_still
-from neurolens_widgets.parts import box, button, field
+from neurolens_widgets.parts import Head, box, button, field
 from neurolens_widgets.readouts import error_box, style_sheet, text
 from neurolens_widgets.runner import Runner
 
@@ -41,7 +40,8 @@ class Drop(anywidget.AnyWidget):
             if buffers:
                 take(name, bytes(buffers[0]))
             else:
-                refuse(f"{name} has {content.get('size', 0) / 1e6:.0f} MB, more than a message may carry; shrink it")
+                size = f"{content.get('size', 0) / 1e6:.0f} MB"
+                refuse(f"{name} ({size}) cannot be read, or is larger than a message may be (8 MB); shrink it")
 
         self.on_msg(received)
 
@@ -67,12 +67,13 @@ class Probe(Card):
         super().__init__()
         self.study, self.networks = study, tuple(study.cards())
         self.found: list[nl.Probe] = []
-        self._waiting: list[tuple[str, Float[Tensor, "c h w"]]] = []
+        self._waiting: list[tuple[str, str, Float[Tensor, "c h w"]]] = []  # name, network, picture
         self._materials: dict[str, Any] = {}
-        self._runner = Runner(lambda found, final: None, self._over)
+        self._runner = Runner(lambda found, final: None, self._over, tell=self._told)
         self.network = network
         self._open(ProbeView(self), "nl-probe-card")
         self.observe(lambda _: self._view.show_error(), "error")
+        self.observe(lambda _: self._view.show_head(), "network")
 
     @traitlets.validate("network")
     def _valid_network(self, proposal: dict[str, Any]) -> str:
@@ -103,10 +104,19 @@ class Probe(Card):
             place = picture if isinstance(picture, Image.Image) else Path(picture)
             name = name or (place.name if isinstance(place, Path) else "picture")
             picture = nl.read_picture(place, self.study.test.size)
-        self._fail(None)
-        self._waiting.append((name or "picture", picture))
-        if blocking or not self.probing:
-            self._runner.start(self._work(), blocking=blocking)
+        if not self._waiting:
+            self._fail(None)
+        self._waiting.append((name or "picture", self.network, picture))
+        self._view.show_head()
+        if blocking:
+            self._runner.start(self._work(), blocking=True)
+        else:
+            self._runner.start_next(self._work())
+
+    def stop(self) -> None:
+        """Forget what waits, and what is being looked at."""
+        self._waiting.clear()
+        self._runner.stop(0)
         self._view.show_head()
 
     def save(self) -> Path:
@@ -137,19 +147,17 @@ class Probe(Card):
 
     def _work(self) -> Iterator[None]:
         while self._waiting:
-            name, picture = self._waiting[0]
-            if self.network not in self._materials:
-                self._materials[self.network] = nl.gather(self.study, self.network)
-            found = nl.probe(self._materials[self.network], picture, name=name)
-            self._waiting.pop(0)
-            self.found.append(found)
+            wish = name, network, picture = self._waiting[0]
+            try:
+                if network not in self._materials:
+                    self._materials[network] = nl.gather(self.study, network)
+                self.found.append(nl.probe(self._materials[network], picture, name=name))
+            except Exception as error:  # the other pictures are worth looking at
+                self.show_failure(error)
+            if wish in self._waiting[:1]:  # else it was stopped meanwhile
+                del self._waiting[0]
             self._view.show_found()
             yield
-
-    def _over(self, error: BaseException | None, exhausted: bool) -> None:
-        if error is not None:
-            self._waiting.clear()
-        super()._over(error, exhausted)
 
     def _take(self, name: str, content: bytes) -> None:
         """Look at a picture that was dropped."""
@@ -161,11 +169,8 @@ class ProbeView:
 
     def __init__(self, card: Probe):
         self._card = card
-        self._head, self._errors, self._shown = (
-            text("", "nl-head"),
-            text("", "nl-errors"),
-            text("", "nl-probe-shown", "nl-stage"),
-        )
+        self.head = Head("Probe", card.stop)
+        self._errors, self._shown = text("", "nl-errors"), text("", "nl-probe-shown", "nl-stage")
         self._which = widgets.Dropdown(options=card.networks, value=card.network)
         traitlets.link((card, "network"), (self._which, "value"))
         self._save = button("Save the page", "download", f"Writes {REPORT} beside the notebook", self._write, "nl-save")
@@ -175,25 +180,24 @@ class ProbeView:
         self.parts = [
             style_sheet(),
             text(f"<style>{STYLE}</style>", "nl-style"),
-            self._head,
+            self.head,
             row,
             self._errors,
             self._shown,
         ]
         self.show_head()
 
-    def show_head(self, *, over: bool = False) -> None:
+    def show_head(self) -> None:
         """Say what is going on."""
-        waiting = 0 if over else len(self._card._waiting)
-        state = f"looking at {waiting}" if waiting else f"{len(self._card.found)} done" if self._card.found else "ready"
-        css = "nl-pill nl-is-running" if waiting else "nl-pill"
-        name = escape(f"{self._card.study.name}/{self._card.network}")
-        self._head.value = f'<h3>Probe</h3><span>{name}</span><span class="{css}" role="status">{state}</span>'
+        card = self._card
+        done, waiting = len(card.found), len(card._waiting)
+        about = f"{card.study.name}/{card.network}{f', {done} done' if done else ''}"
+        self.head.show(about, f"looking at {waiting}" if waiting else "")
 
     def show_found(self) -> None:
         """Show what was found, the latest picture first."""
         self._shown.value = "".join(map(probe_section, reversed(self._card.found[-4:])))
-        self._save.layout.display = None
+        self._save.layout.display = None if self._card.found else "none"
         self.show_head()
 
     def show_error(self) -> None:

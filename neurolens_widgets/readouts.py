@@ -65,12 +65,17 @@ def probability_bars(classes: Sequence[str], before: NDArray[np.float64], now: N
 
 
 def class_bars(classes: Sequence[str], means: NDArray[np.float64]) -> str:
-    """Return a bar for each class's mean, the largest in colour; of many classes the largest means."""
-    largest, rows = float(np.abs(means).max()) or 1.0, []
+    """Return a bar for each class's mean, the largest in colour; of many classes the largest means.
+
+    A class without images, whose mean is NaN, has no bar.
+    """
+    known = np.nan_to_num(means)
+    largest, rows = float(np.abs(known).max()) or 1.0, []
     for k in sorted(np.argsort(-means, kind="stable")[:MOST_BARS]):
-        colour = NOW_COLOUR if means[k] == means.max() > 0 else START_COLOUR
-        bar = f'<i style="width:{100 * max(0.0, means[k] / largest):.1f}%;background:{colour}"></i>'
-        rows.append(f"<div><b>{escape(classes[k])}</b><span>{bar}</span><em>{means[k]:.3g}</em></div>")
+        colour = NOW_COLOUR if means[k] == known.max() > 0 else START_COLOUR
+        bar = f'<i style="width:{100 * max(0.0, known[k] / largest):.1f}%;background:{colour}"></i>'
+        number = "no images" if np.isnan(means[k]) else f"{means[k]:.3g}"
+        rows.append(f"<div><b>{escape(classes[k])}</b><span>{bar}</span><em>{number}</em></div>")
     return f'<div class="nl-rows">{"".join(rows)}</div>'
 
 

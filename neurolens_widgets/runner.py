@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from neurolens.watching import Stopped, Watch, watched
+
+TOLD = 4  # times a second that progress is told
+
 
 class Throttle:
     """Says when a frame is due: `fps` times a second, at the call nearest to each time."""
@@ -40,8 +44,9 @@ class Runner:
     Args:
         show: Called in the working thread with a frame and whether it is the final one, which may take its time.
         end: Called once when the work is over, with the error that ended it or None, and whether the stream
-            was exhausted (not stopped).
+            was exhausted (not stopped). By then `running` says whether something follows.
         fps: Frames shown per second, about.
+        tell: Called now and then with the share done of what a frame takes (`neurolens.watching`), NaN where unknown.
 
     Attributes:
         first_frame_seconds: From `start` until the first frame had been shown; NaN before.
@@ -49,9 +54,15 @@ class Runner:
     """
 
     def __init__(
-        self, show: Callable[[Any, bool], None], end: Callable[[BaseException | None, bool], None], *, fps: float = 15
+        self,
+        show: Callable[[Any, bool], None],
+        end: Callable[[BaseException | None, bool], None],
+        *,
+        fps: float = 15,
+        tell: Callable[[float], object] | None = None,
     ):
         Throttle(fps)  # raises at once where fps cannot be used
+        self._tell = tell
         self.fps = fps
         self.first_frame_seconds = self.frames_per_second = float("nan")
         self._show, self._end = show, end
@@ -61,8 +72,8 @@ class Runner:
 
     @property
     def running(self) -> bool:
-        """Whether a stream is being drained."""
-        return self._work is not None and not self._work.over.is_set()
+        """Whether a stream is being drained, or is about to be."""
+        return self._next is not None or (self._work is not None and not self._work.ending)
 
     def start(self, frames: Iterable[Any], *, blocking: bool = False) -> None:
         """Drain `frames`, after stopping whatever ran before; `blocking` does it in the calling thread.
@@ -87,7 +98,7 @@ class Runner:
     def start_next(self, frames: Iterable[Any]) -> None:
         """Drain `frames` as soon as what is at work has come to its end; a later wish takes the place of an earlier.
 
-        Returns at once, for work whose steps are long.
+        Returns at once, for work whose steps are long; what reports its progress ends there.
         """
         with self._lock:
             if self._work is not None and not self._work.over.is_set():
@@ -96,8 +107,15 @@ class Runner:
                 return
         self.start(frames)
 
+    def wait(self, timeout: float) -> bool:
+        """Wait for the end, for so many seconds at most. Returns whether it is over."""
+        return self._work is None or self._work.over.wait(timeout)
+
     def stop(self, timeout: float = 10) -> bool:
-        """Ask for the end and wait for it: no step begins after the current one. Returns whether it is over."""
+        """Ask for the end and wait for it: no step begins after the current one. Returns whether it is over.
+
+        A step that reports its progress (`neurolens.watching`) ends at its next report, and comes to nothing.
+        """
         with self._lock:
             work, self._next = self._work, None
         if work is None:
@@ -127,14 +145,17 @@ class Runner:
                 self.frames_per_second = (shown - 1) / (last - first)
 
         try:
-            for frame in work.frames:
-                work.latest = [frame]
-                if throttle.due():
-                    show(frame)
-                if work.stop.is_set():
-                    break
-            else:
-                work.exhausted = True
+            with watched(Watch(self._telling(), work.stop)):
+                for frame in () if work.stop.is_set() else work.frames:
+                    work.latest = [frame]
+                    if throttle.due():
+                        show(frame)
+                    if work.stop.is_set():
+                        break
+                else:
+                    work.exhausted = not work.stop.is_set()
+        except Stopped:
+            pass
         except BaseException as caught:  # nothing may vanish in a thread; `end` shows it
             error = caught
         try:
@@ -142,6 +163,7 @@ class Runner:
                 self._show(frame, True)
         except BaseException as caught:
             error = error or caught
+        work.ending = True
         try:
             self._end(error, work.exhausted and error is None)
         finally:
@@ -151,6 +173,11 @@ class Runner:
                 work.over.set()
             if following is not None:
                 self._launch(following)
+
+    def _telling(self) -> Callable[[float], object]:
+        """Return what passes on how far a step is, often enough for the eye."""
+        throttle, tell = Throttle(TOLD), self._tell
+        return lambda share: tell(share) if tell is not None and throttle.due() else None
 
 
 @dataclass
@@ -162,4 +189,5 @@ class _Work:
     over: threading.Event = field(default_factory=threading.Event)
     latest: list[Any] = field(default_factory=list)
     exhausted: bool = False
+    ending: bool = False
     thread: int | None = None

@@ -36,9 +36,9 @@ class GrowingCard(JudgedCard):
     def __init__(self, study: nl.Study, most: int):
         super().__init__()
         self.places = Places(study, most)
-        self._settling = self._growing = False
+        self._settling = False
         self._commands = threading.RLock()  # two clicks may be handled in two threads
-        self._runner = Runner(lambda found, final: self._keep(*found) if final else None, self._grown)
+        self._runner = Runner(lambda found, final: self._keep(*found) if final else None, self._over, tell=self._told)
         self.observe(lambda _: self._look_elsewhere(), [*PLACE])
 
     @traitlets.validate("study_name")
@@ -72,17 +72,23 @@ class GrowingCard(JudgedCard):
     @property
     def growing(self) -> bool:
         """Whether another tree is being grown."""
-        return self._growing
+        return self._runner.running
 
     @property
     def missing(self) -> bool:
         """Whether the tree that was asked for could not be grown, so that the one before is still shown."""
-        return not self._growing and self._place != self._shown
+        return not self.growing and self._place != self._shown
 
     def try_again(self) -> None:
         """Grow the tree that could not be grown."""
         if self.missing:
             self._start()
+
+    def stop(self) -> None:
+        """Leave the tree that is being grown; the one shown stays."""
+        self._runner.stop(0)
+        self._settle(self._shown)
+        self._view.show_head()
 
     def _take(self) -> None:
         """Show the tree asked for."""
@@ -93,7 +99,6 @@ class GrowingCard(JudgedCard):
         return Place(*(getattr(self, name) for name in PLACE))
 
     def _grow(self, place: Place) -> Iterator[tuple[Place, Place]]:
-        self._asked = place
         yield place, self.places.grow(place)
 
     def _keep(self, asked: Place, grown: Place) -> None:
@@ -125,17 +130,7 @@ class GrowingCard(JudgedCard):
 
     def _start(self) -> None:
         """Grow what is asked for, in the background."""
-        with self._commands:
-            start, self._growing = not self._growing, True  # where one is growing, this is next
-        if start:
-            self._fail(None)
-            self._runner.start(self._grow(self._place))
-            self._view.show_head()
-
-    def _grown(self, error: BaseException | None, exhausted: bool) -> None:
-        with self._commands:
-            self._growing = self._place not in self.places.trees and self._place != self._asked
-        self._fail(error if self._place == self._asked else None)
-        if self._growing:
-            self._runner.start(self._grow(self._place))
+        self._fail(None)
+        self._runner.start_next(self._grow(self._place))
+        self._view.show_head()
         self._view.show_head()

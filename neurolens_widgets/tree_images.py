@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import neurolens as nl
 import numpy as np
-import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
@@ -38,15 +37,15 @@ class Pictures:
         """Take a picture and return its number.
 
         Args:
-            picture: RGB in [0, 1], of the study's size; or an image of PIL's, which is resized to that.
+            picture: RGB in [0, 1], of the study's size; or an image of PIL's, which is brought to that as
+                `neurolens.read_picture` does.
 
         Raises:
-            ValueError: If it has another size.
+            ValueError: If it has another size, or is damaged.
         """
         height, width = self.images.size
         if isinstance(picture, Image.Image):
-            resized = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-            picture = torch.tensor(np.asarray(resized)).permute(2, 0, 1).float() / 255
+            picture = nl.read_picture(picture, self.images.size)
         if picture.shape != (3, height, width):
             raise ValueError(f"`picture` (={tuple(picture.shape)}) must be RGB of {height}×{width} pixels")
         self.added.append(picture)

@@ -67,7 +67,8 @@ class NodeView:
         middle = "" if node.medoid is None or node.size == 1 else "; the one in their middle comes first"
         count = f"Its {node.size} image{'s' if node.size > 1 else ''}"
         self.captions[0].value = f"<b>{count}</b><span>Click one to trace it{more}{middle}</span>"
-        paint(self.members.hold([explorer.pictures.shown(image) for image in self._images]))
+        names = [explorer.pictures.name(image) for image in self._images]
+        paint(self.members.hold([explorer.pictures.shown(image) for image in self._images], names))
 
     def _show_filter(self, address: str) -> None:
         found = self.explorer.evidence(address)

@@ -1,6 +1,5 @@
 """What stands around the tree of `TreeExplorer`: its settings, whether to believe it, images to trace."""
 
-import io
 import json
 from collections.abc import Callable
 from functools import partial
@@ -8,11 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
+import neurolens as nl
 import numpy as np
-from PIL import Image
 
 from neurolens_widgets.canvas import Tiles, paint
-from neurolens_widgets.parts import Choices, box, button, field
+from neurolens_widgets.parts import Choices, Head, box, button, field
 from neurolens_widgets.readouts import error_box, style_sheet, text
 from neurolens_widgets.tree_front import TreeFront, describe, describe_path
 from neurolens_widgets.tree_growing import PLACE
@@ -38,7 +37,8 @@ class TreeView:
 
     def __init__(self, explorer: "TreeExplorer"):
         self.explorer = explorer
-        self._head, self._errors, self._message = text("", "nl-head"), text("", "nl-errors"), text("", "nl-message")
+        self.head = Head("Prediction tree", explorer.stop)
+        self._errors, self._message = text("", "nl-errors"), text("", "nl-message")
         self.front = TreeFront()
         self.front.on_msg(lambda _, content, buffers: self._hear(content, buffers))
         self.front.observe(lambda change: setattr(explorer, "selected", change["new"]), "selected")
@@ -50,7 +50,7 @@ class TreeView:
         self._again = button("Try again", "refresh", tip, lambda: explorer.attempt(explorer.try_again), "nl-again")
         self.parts = [
             style_sheet(),
-            self._head,
+            self.head,
             self._notice,
             self._settings(),
             self._errors,
@@ -136,8 +136,7 @@ class TreeView:
         """Say what is shown, or that another tree is growing."""
         explorer = self.explorer
         doing = "growing" if explorer.study.name == explorer.study_name else "opening the study"
-        pill = f'<b class="nl-pill nl-is-running">{doing} …</b>' if explorer.growing else ""
-        self._head.value = f"<h3>Prediction tree</h3><span>{escape(explorer.summary())}</span>{pill}"
+        self.head.show(explorer.summary(), doing if explorer.growing else "")
         self._again.layout.display = None if explorer.missing else "none"
         self._notice.value = f"<p>{escape(explorer.study.notice)}</p>"
         self._notice.layout.display = None if explorer.study.notice else "none"
@@ -220,7 +219,8 @@ class TreeView:
         members = np.flatnonzero(explorer.images.labels.numpy() == label).tolist()
         self._first = first if 0 <= first < len(members) else 0 if first > 0 else (len(members) - 1) // STRIP * STRIP
         self._strip_of = members[self._first : self._first + STRIP]
-        paint(self.strip.hold([explorer.pictures.shown(image) for image in self._strip_of]))
+        names = [explorer.pictures.name(image) for image in self._strip_of]
+        paint(self.strip.hold([explorer.pictures.shown(image) for image in self._strip_of], names))
         self._mark()
         grown = "its first are the tree's own leaves" if self._classes.value in ("", explorer.tree.category) else ""
         count = f"{self._first + 1} to {self._first + len(self._strip_of)} of {len(members)}"
@@ -244,11 +244,10 @@ class TreeView:
         if content is None:
             raise ValueError(f"`{name}` must be a picture of 8 MB at most; make it smaller, or choose another")
         explorer = self.explorer
-        with Image.open(io.BytesIO(content)) as picture:
-            size = "×".join(map(str, picture.size[::-1]))
-            setattr(explorer, self._slot, explorer.pictures.add(picture))
+        picture = nl.read_picture(bytes(content), explorer.lens.size)
+        setattr(explorer, self._slot, explorer.pictures.add(picture))
         needed = "×".join(map(str, explorer.lens.size))
-        said = f"{escape(name)} was resized from {size} to {needed} pixels, as the network needs"
+        said = f"{escape(name)} was brought to {needed} pixels, as the network needs"
         self._note.value = f"<span>{said}</span>"
 
     def _clear(self) -> None:

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import ipywidgets as widgets
 
 from neurolens_widgets.card import Card
-from neurolens_widgets.parts import Badge, box, button
+from neurolens_widgets.parts import Badge, box, button, close_all
 from neurolens_widgets.runner import Runner
 
 PAUSE = 0.2  # seconds that a picture has for itself before anything is measured of it
+CHECK = "Check further"
 MOST = 200  # verdicts remembered
 
 
@@ -34,11 +35,17 @@ class Latest:
     Args:
         end: Called with the error that ended a piece of work.
         pause: Seconds before each piece of work.
+        tell: See `Runner`.
     """
 
-    def __init__(self, end: Callable[[BaseException], object], pause: float = 0.0):
+    def __init__(
+        self,
+        end: Callable[[BaseException], object],
+        pause: float = 0.0,
+        tell: Callable[[float], object] | None = None,
+    ):
         self._end, self._pause = end, pause
-        self._runner = Runner(lambda frame, final: None, self._over)
+        self._runner = Runner(lambda frame, final: None, self._over, tell=tell)
 
     @property
     def busy(self) -> bool:
@@ -49,9 +56,9 @@ class Latest:
         """Do this next."""
         self._runner.start_next(self._steps(work))
 
-    def stop(self) -> None:
-        """Forget what is wanted, and wait for what is being done."""
-        self._runner.stop()
+    def stop(self, timeout: float = 10) -> None:
+        """Forget what is wanted, and wait for what is being done to end, at its next report of progress."""
+        self._runner.stop(timeout)
 
     def _steps(self, work: Callable[[], object]) -> Iterator[None]:
         time.sleep(self._pause)
@@ -76,10 +83,10 @@ class Verdicts(widgets.VBox):
         self._cheap_ones: dict[Hashable, Verdict] = {}
         self._costly_ones: dict[Hashable, list[Verdict]] = {}
         self._showing = threading.RLock()  # a click and a measurement may show something at once
-        self._quick, self._slow = Latest(fail, PAUSE), Latest(fail)
+        self._quick, self._slow = Latest(fail, PAUSE), Latest(fail, tell=self._tell)
         self._badge, self._further = Badge(), widgets.VBox()
         tip = "Measure what takes some seconds"
-        self._button = button("Check further", "search", tip, self.check, "nl-check")
+        self._button = button(CHECK, "search", tip, self._press, "nl-check")
         super().__init__([box([self._badge, self._button], row=True), self._further])
         self.add_class("nl-verdicts")
         self.leave()
@@ -125,8 +132,17 @@ class Verdicts(widgets.VBox):
         if not self._open_ones:
             return
         work = partial(self._measure_further, self._key, self._costly)
-        self._button.description = "Checking …"
+        self._button.description, self._button.icon = "Stop …", "stop"
         work() if blocking else self._slow.ask(work)
+
+    def _press(self) -> None:
+        """Check, or stop checking; the lines that are there stay."""
+        self._slow.stop(0) if self._slow.busy else self.check()
+
+    def _tell(self, share: float) -> None:
+        """Show on the button how far the checking is."""
+        if self._slow.busy and share == share:
+            self._button.description = f"Stop, {share:.0%}"
 
     def stop(self) -> None:
         """Forget what was to be measured, and wait for what is."""
@@ -145,7 +161,7 @@ class Verdicts(widgets.VBox):
                 _remember(self._costly_ones, key, [*self._costly_ones.get(key, []), costly[known]()])
                 self._show()
         finally:
-            self._button.description = "Check further"
+            self._button.description, self._button.icon = CHECK, "search"
 
     def _show(self) -> None:
         """Show what is known of the picture."""
@@ -158,7 +174,7 @@ class Verdicts(widgets.VBox):
                 lines[-1].show(verdict.badge, verdict.reading)
             old, self._further.children = self._further.children, lines
             for line in old:
-                line.close()
+                close_all([line])
             self._button.layout.display = None if self._open_ones else "none"
 
 

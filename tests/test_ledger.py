@@ -19,6 +19,7 @@ from neurolens.claims import (
     records,
     write_record,
 )
+from neurolens.claims.ledger import Check, Claim
 from neurolens.statistics import Estimate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,19 +81,62 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     assert read.verdict.outcome == "not reproduced"
 
 
-def test_one_record_for_each_claim_and_study_sorted(tmp_path):
+def test_one_record_for_each_claim_study_and_budget_sorted(tmp_path):
     file = tmp_path / "results.json"
     for one in (
         record("umap"),
         record(study="planted"),
         record(study="cifar10"),
         record(study="planted", budget="gpu"),
+        record(study="planted", budget="fast"),
+        record(study="planted"),
     ):
         write_record(one, file)
     rows = json.loads(file.read_text())
     assert [(row["id"], row["study"], row["budget"]) for row in rows] == [
-        ("acc-cat-dog", "cifar10", "cpu"), ("acc-cat-dog", "planted", "gpu"), ("umap", "planted", "cpu"),
+        ("acc-cat-dog", "cifar10", "cpu"), ("acc-cat-dog", "planted", "fast"), ("acc-cat-dog", "planted", "cpu"),
+        ("acc-cat-dog", "planted", "gpu"), ("umap", "planted", "cpu"),
     ]  # fmt: skip
+
+
+def test_writing_one_record_keeps_those_that_cannot_be_judged(tmp_path):
+    file = tmp_path / "results.json"
+    write_record(record(precision=Estimate(0.9, 0.8, 1, 10)), file)  # the rule asks for the accuracy
+    file.write_text(file.read_text().replace("acc-cat-dog", "acc-lion-bus"))  # of a newer version
+    write_record(record("umap"), file)
+    assert [row["id"] for row in json.loads(file.read_text())] == ["acc-lion-bus", "umap"]
+    assert [one.id for one in read_records(file)] == ["umap"]
+
+
+GUARDED = Claim(
+    "guarded",
+    "2",
+    "it helps",
+    (Check("gain", at_least=0.1), Check("harm", at_most=0.2, guard=True)),
+    "",
+    "01_pixel_fooling",
+)
+
+
+@pytest.mark.parametrize(
+    ("gain", "harm", "outcome"),
+    [
+        ((0.3, 0.2, 0.4), (0.1, 0.0, 0.15), "reproduced"),
+        ((0.3, 0.2, 0.4), (0.3, 0.25, 0.4), "partly"),
+        ((0.0, -0.1, 0.05), (0.0, 0.0, 0.0), "not reproduced"),  # what changes nothing does no harm
+        ((0.2, 0.0, 0.4), (0.0, 0.0, 0.0), "not reproduced"),  # undecided
+        ((math.nan, -math.inf, math.inf), (0.0, 0.0, 0.0), "not testable"),
+        ((math.nan, -math.inf, math.inf), (0.5, 0.4, 0.6), "not reproduced"),  # it surely fails, whatever the gain
+    ],
+)
+def test_a_guard_alone_reproduces_nothing(gain, harm, outcome):
+    measured = {"gain": Estimate(*gain, 9), "harm": Estimate(*harm, 9)}
+    assert GUARDED.judge("toy", measured).outcome == outcome
+
+
+def test_a_check_marks_what_the_data_do_not_decide():
+    check = Check("gain", at_least=0.1)
+    assert [check.mark(Estimate(0.2, low, high, 9)) for low, high in ((0.1, 1), (0, 1), (0, 0.05))] == ["✓", "?", "✗"]
 
 
 def test_what_was_measured_for_another_rule_is_left_out(tmp_path):

@@ -53,6 +53,20 @@ def test_a_folder_becomes_a_study(folder):
     assert make_study(small(folder, pairs=dict(made.pairs)), progress=False).lens("all").fingerprint == first
 
 
+def test_more_pictures_or_another_size_train_anew(folder):
+    """So that no network is tested on what it learned from: new files may send old ones to the other split."""
+    first = make_study(small(folder), progress=False)
+    before = first.lens("all").fingerprint
+    for name in ("red", "sky"):
+        for i in range(20, 40):
+            Image.new("RGB", (20, 20), (i, 5 * i, 200)).save(folder / name / f"{i}.png")
+    second = make_study(small(folder, pairs=dict(first.pairs)), progress=False)
+    assert second.train.fingerprint in second.card("all").trained_on
+    assert second.lens("all").fingerprint != before
+    larger = make_study(small(folder, pairs=dict(first.pairs), size=20), progress=False)
+    assert larger.lens("all").fingerprint != second.lens("all").fingerprint
+
+
 def test_no_picture_is_in_both_splits(folder):
     train, test = (small(folder).images(split) for split in ("train", "test"))
     pictures = {picture.numpy().tobytes() for picture in train.pixels}

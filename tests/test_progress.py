@@ -47,6 +47,15 @@ def test_a_class_in_one_table(folder):
     assert "is no learner's progress" in rows["eve"]["problem"]
 
 
+def test_what_else_a_learner_keeps_is_no_learner(folder):
+    before = [row["learner"] for row in report(folder)]
+    for name in ("neurolens-labels.json", "neurolens-votes.json"):
+        (folder / "ann" / name).write_text("{}")
+    (folder / "ann" / ".ipynb_checkpoints").mkdir()
+    (folder / "ann" / ".ipynb_checkpoints" / FILE).write_text("{}")
+    assert [row["learner"] for row in report(folder)] == before
+
+
 def test_the_commands(folder):
     shown = CliRunner().invoke(app, ["course", "status", str(folder / "ann" / FILE)])
     assert shown.exit_code == 0

@@ -233,3 +233,22 @@ def test_the_planted_networks_ship_with_scans_that_are_theirs(network, planted_c
     part = shipped.units[layer]
     torch.testing.assert_close(part.top.values[0], values.amax(0), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(part.moments.mean, values.double().mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_class_without_images_does_not_count():
+    """One class of three was not drawn: its mean is not known, and the others' selectivity is as without it."""
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 3)
+    )
+    pixels = torch.randint(0, 255, (20, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(20) % 2
+    found = [
+        nl.scan(nl.Lens(network, names, (8, 8)), nl.Images(pixels, labels, names, "test", "toy"), progress=False)
+        for names in (("a", "b", "never"), ("a", "b", "c"))
+    ]
+    (layer,) = [name for name in found[0].units if not name.endswith(":neurons")][:1]
+    means = found[0].class_means(layer)
+    assert means[2].isnan().all()
+    best, rest = means[:2].amax(0), means[:2].amin(0)
+    expected = ((best - rest) / (best.abs() + rest.abs())).nan_to_num(0)
+    torch.testing.assert_close(found[0].selectivity(layer), expected)

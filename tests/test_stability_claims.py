@@ -43,9 +43,11 @@ def test_same_filters_is_jaccards_index():
 def test_filters_on_parts_of_the_planted_study(planted_cache):
     found = stability.filters_on_parts(planted_cache, each=2)
     assert [*found] == [*planted.PARTS]
-    for shares in zip(*([path.value, random.value, area] for path, random, area in found.values()), strict=True):
+    for shares in zip(*([path.value, random.value, area] for path, random, _, area in found.values()), strict=True):
         assert sum(shares) == pytest.approx(1, abs=1e-4)
-    assert found["head"][0].low > found["head"][2]  # the network looks at heads
+    assert found["head"][0].low > found["head"][3]  # the network looks at heads
+    for path, random, gap, _ in found.values():
+        assert gap.value == pytest.approx(path.value - random.value, abs=1e-6)
     other = nl.Study("cifar10", planted_cache.train, planted_cache.test, planted_cache.pairs)
     with pytest.raises(ValueError, match=r"`study` \(='cifar10'\) must be the planted one, whose parts are known"):
         stability.filters_on_parts(other)

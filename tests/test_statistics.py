@@ -29,6 +29,27 @@ def test_an_interval_ends_where_the_quantity_does():
     assert str(statistics.Estimate(-4.4e-16, -1e-3, 4.4e-16, 2)) == "0 [-0.001, 0], n = 2"
 
 
+def test_a_difference_adds_the_squares_of_the_reaches():
+    """For means with normal intervals MOVER is the usual interval of a difference."""
+    a, b = statistics.Estimate(5, 4, 6, 9), statistics.Estimate(2, 0, 4, 7)
+    assert a.minus(b) == statistics.Estimate(3, 3 - 5**0.5, 3 + 5**0.5, 7)
+    lopsided = statistics.Estimate(0.1, 0.0, 0.4, 9).minus(statistics.Estimate(0.5, 0.3, 0.6, 9))
+    assert lopsided.low == pytest.approx(-0.4 - (0.1**2 + 0.1**2) ** 0.5)
+    assert lopsided.high == pytest.approx(-0.4 + (0.3**2 + 0.2**2) ** 0.5)
+
+
+def test_a_ratio_of_means_covers_the_true_one():
+    """Numerator and denominator go up and down together, so they are resampled together."""
+    hits = 0
+    for seed in range(100):
+        b = 4 + draw(30, 2 * seed)
+        a = 0.5 * b + draw(30, 2 * seed + 1)
+        found = statistics.ratio_of_means(a, b, seed)
+        hits += found.low <= 0.5 <= found.high
+    assert 88 <= hits <= 100
+    assert found.value == pytest.approx((a.mean() / b.mean()).item())
+
+
 def test_values_are_scipys():
     a, b = draw(40, 0), draw(40, 1)
     assert statistics.mean(a).value == pytest.approx(a.mean().item())

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import neurolens as nl
 import pytest
@@ -36,6 +38,34 @@ def toy(n=120):
 
 def weights(network):
     return torch.cat([v.flatten().double() for v in network.state_dict().values()])
+
+
+def test_a_batch_of_one_image_joins_the_one_before():
+    """VGG's last stage is one position on small images: batch norm has nothing to normalise one image by."""
+    sizes = [len(labels) for _, labels in training.batches_of(toy(41), TINY, 0)]
+    assert sizes == [20, 21]
+    assert [len(labels) for _, labels in training.batches_of(toy(42), TINY, 0)] == [20, 20, 2]
+    recipe = replace(TINY, architecture="vgg16", epochs=1)
+    with tempfile.TemporaryDirectory() as folder:
+        train(recipe, toy(41), toy(), Path(folder) / "c", progress=False)
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.warns(UserWarning, match=r"cannot be written \(PytorchStreamWriter failed"):
+        network = train(replace(TINY, epochs=1), toy(), toy(), tmp_path / "c", progress=False)
+    assert not network.training
+
+
+def test_a_colour_that_never_varies(tmp_path):
+    images = toy()
+    images.pixels[:, 2] = 0
+    assert images.std[2] == 0
+    network = train(replace(TINY, epochs=2), images, images, tmp_path / "c", progress=False)
+    assert accuracy(network, images) > 0.9
 
 
 def test_learns(tmp_path):

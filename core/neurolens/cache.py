@@ -23,6 +23,20 @@ def cache_folder() -> Path:
 
 
 @contextmanager
+def empty_cache() -> Iterator[Path]:
+    """Let everything be made again meanwhile: the cache is an empty folder, which is removed at the end."""
+    before = os.environ.pop("NEUROLENS_CACHE", None)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NEUROLENS_CACHE"] = folder
+        try:
+            yield Path(folder)
+        finally:
+            del os.environ["NEUROLENS_CACHE"]
+            if before is not None:
+                os.environ["NEUROLENS_CACHE"] = before
+
+
+@contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
     """Yield a path beside `target` to write a file or a folder at; move it into place only on success.
 

@@ -1,5 +1,6 @@
 """The command line of the ledger: neurolens claims, and neurolens claims run ID."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -7,10 +8,11 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from neurolens.cache import empty_cache
 from neurolens.claims.board import Scoreboard, scoreboard, write_between_marks
 from neurolens.claims.catalogue import named_claim
 from neurolens.claims.measuring import measure_claim
-from neurolens.claims.records import SHIPPED, Move, Record, own_results, read_records, write_record
+from neurolens.claims.records import SHIPPED, Move, Record, best_record, own_results, read_records, write_record
 from neurolens.course import BUDGETS
 from neurolens.statistics import Estimate
 from neurolens.studies.own import BUILT_IN
@@ -49,8 +51,9 @@ def run(
     budget: Annotated[str | None, typer.Option(help=f"One of {', '.join(BUDGETS)}; by the device if none.")] = None,
     study: Annotated[str | None, typer.Option(help=f"{' or '.join(BUILT_IN)}; CIFAR-10 if it is here.")] = None,
     out: Annotated[Path | None, typer.Option(help="File of results to put it into; your own by default.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Also train and embed anew what the cache keeps.")] = False,
 ) -> None:
-    """Measure a claim again from scratch, store it, and say what moved."""
+    """Measure a claim again, store it, and say what moved."""
     with refusing("nothing was stored; networks that were trained on the way are kept"):
         file = out or own_results()
         named_claim(id)
@@ -58,8 +61,9 @@ def run(
         opened = open_study(study)
         if study and opened.name != study:
             raise refuse(opened.notice)
-        record = measure_claim(id, opened, budget, progress=True)
-        before = next((one for one in stored if one.study == record.study), None)
+        with empty_cache() if fresh else contextlib.nullcontext():
+            record = measure_claim(id, opened, budget, progress=True)
+        before = best_record(id, [one for one in stored if one.study == record.study])
         write_record(record, file)
     console.print(_changes(Move(before, record)))
     console.print(f"{record.setting}\n{Move(before, record)}\nwritten to {file}", highlight=False, markup=False)

@@ -69,8 +69,9 @@ class Kept:
     def keep(self, name: str, entry: dict[str, Any] | None) -> None:
         """Keep an entry under this name with the time of day; None takes it out."""
         when = time.strftime("%Y-%m-%dT%H:%M:%S")
-        self._unwritten[name] = None if entry is None else {**entry, "when": when}
-        self._write()
+        with _saving:
+            self._unwritten[name] = None if entry is None else {**entry, "when": when}
+            self._write()
 
     def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
         try:
@@ -88,22 +89,19 @@ class Kept:
 
     def _write(self) -> None:
         self.message = ""
-        with _saving:
-            try:
-                with _alone(self.file):
-                    everything = self._read()
-                    mine = everything.setdefault(self.section, {})
-                    for name, entry in self._unwritten.items():
-                        mine.pop(name, None)
-                        if entry:
-                            mine[name] = entry
-                    with written_whole(self.file) as draft:
-                        draft.write_text(json.dumps(everything, indent=1, ensure_ascii=False), "utf-8")
-                self._kept, self._unwritten, self._seen = mine, {}, None
-            except OSError as error:
-                self.message = (
-                    f"{self.file} cannot be written ({error}); the {self.what} are kept until the kernel ends."
-                )
+        try:
+            with _alone(self.file):
+                everything = self._read()
+                mine = everything.setdefault(self.section, {})
+                for name, entry in self._unwritten.items():
+                    mine.pop(name, None)
+                    if entry:
+                        mine[name] = entry
+                with written_whole(self.file) as draft:
+                    draft.write_text(json.dumps(everything, indent=1, ensure_ascii=False), "utf-8")
+            self._kept, self._unwritten, self._seen = mine, {}, None
+        except OSError as error:
+            self.message = f"{self.file} cannot be written ({error}); the {self.what} are kept until the kernel ends."
 
 
 @contextmanager

@@ -9,9 +9,30 @@ function render({ model, el }) {
   place.addEventListener("click", () => input.click());
   const send = async files => {
     for (const file of files) {
-      const bytes = file.size > LARGEST ? [] : [await file.arrayBuffer()];
+      let bytes = [];
+      try {
+        if (file.size <= LARGEST) bytes = [await file.arrayBuffer()];
+      } catch {
+        // it can no longer be read: Python says so, and the others are still sent
+      }
       model.send({ name: file.name, size: file.size }, undefined, bytes);
     }
+  };
+  const inside = async entry => {
+    if (entry.isFile) return [await new Promise((found, gone) => entry.file(found, gone))];
+    const reader = entry.createReader();
+    const files = [];
+    for (;;) {
+      const some = await new Promise((found, gone) => reader.readEntries(found, gone)); // 100 at most each time
+      if (!some.length) return files;
+      for (const one of some) files.push(...(await inside(one)));
+    }
+  };
+  const dropped = async data => {
+    const entries = [...data.items].map(item => item.webkitGetAsEntry?.()).filter(Boolean);
+    if (!entries.some(entry => entry.isDirectory)) return send([...data.files]);
+    const files = (await Promise.all(entries.map(inside))).flat();
+    await send(files.filter(file => file.type.startsWith("image/")));
   };
   input.addEventListener("change", async () => {
     await send([...input.files]);
@@ -29,7 +50,7 @@ function render({ model, el }) {
     event.preventDefault();
     event.stopPropagation();
     place.classList.remove("nl-drop-over");
-    send([...event.dataTransfer.files]);
+    dropped(event.dataTransfer);
   });
   el.append(place, input);
 }

@@ -152,7 +152,7 @@ neuron, neuron.score({last: features}, lens.classes).item(), features[0, channel
 # Addresses add up. The next one asks for much dog and little cat at once, as a single thing to climb.
 
 # %%
-lens[f"logit:{dog}"] - 0.5 * lens[f"logit:{cat}"]
+lens[f'logit:"{dog}"'] - 0.5 * lens[f'logit:"{cat}"']
 
 # %% [markdown]
 # And an address that does not exist is answered with those that do:
@@ -210,7 +210,7 @@ wish = ...  # a text, such as "logit:cat + 3*logit:dog"
 
 # %% tags=["solution"]
 first, second = lens.classes
-wish = f"logit:{second} - 2*logit:{first}"
+wish = f'logit:"{second}" - 2*logit:"{first}"'
 
 # %% tags=["check"]
 nl.course.check("00-sum", wish, lens)

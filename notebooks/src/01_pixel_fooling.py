@@ -80,7 +80,7 @@ by_hand = (start + 1e-4 * start.grad).detach().clamp(0, 1)
 # agree to rounding:
 
 # %%
-ascent = nl.Ascent(lens, f"logit:{dog}", cats.rgb([0]), learning_rate=1e-4, steps=1).run()
+ascent = nl.Ascent(lens, f'logit:"{dog}"', cats.rgb([0]), learning_rate=1e-4, steps=1).run()
 (ascent.images.cpu() - by_hand).abs().max().item()
 
 # %% [markdown]
@@ -161,12 +161,12 @@ nl.course.check("01-step", step)
 
 # %% tags=["exercise"]
 begin = cats.rgb([0])
-end = nl.Ascent(lens, f"logit:{dog}", begin, 1e-3, steps=10).run().images.cpu()
+end = nl.Ascent(lens, f'logit:"{dog}"', begin, 1e-3, steps=10).run().images.cpu()
 rise = ...
 
 # %% tags=["solution"]
 begin = cats.rgb([0])
-end = nl.Ascent(lens, f"logit:{dog}", begin, 1e-3, steps=10).run().images.cpu()
+end = nl.Ascent(lens, f'logit:"{dog}"', begin, 1e-3, steps=10).run().images.cpu()
 rise = (lens.logits(end) - lens.logits(begin))[0, 1].item()
 
 # %% tags=["check"]

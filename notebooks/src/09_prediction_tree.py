@@ -268,7 +268,7 @@ print(nl.claims.measure_coherence(truth.lens("all"), truth.lens("reseeded"), see
 
 # %%
 on_parts = nl.claims.filters_on_parts(truth, each=lesson.pick(fast=2, cpu=20, gpu=50))
-for part, (on_path, random, area) in on_parts.items():
+for part, (on_path, random, _, area) in on_parts.items():
     print(f"{part:10} path {on_path.value:.2f}, other active filters {random.value:.2f}, area {area:.2f}")
 
 # %% [markdown]

@@ -107,7 +107,7 @@ for name, value in updated.state_dict().items():
 
 # %% [markdown]
 # ## Play
-# Change the first three lines and run the cell again. Three things to try:
+# Change the first line and run the cell again. Three things to try:
 #
 # 1. `what = "blurred"`, or the name of the class that the network does not know.
 # 2. `part = 1.0`: all channels of the stage. Does the choice matter less, the more are chosen?
@@ -198,7 +198,7 @@ nl.course.check("10-interval", reach)
 nl.claims.CLAIMS["online-update"]
 
 # %%
-found = nl.claims.online_update(lenses, few, test, new=new, per_tree=per_tree, share=share, steps=steps)
+found = nl.claims.online_update(lenses, seeds, few, test, new=new, per_tree=per_tree, share=share, steps=steps)
 nl.figures.update_effects(found)
 
 # %% [markdown]

@@ -78,7 +78,8 @@ indifferent
 
 # %%
 shuffled, untrained = nl.variant_lens("shuffled0"), nl.untrained_lens(seed=lesson.seed)
-line_up = {"shuffled labels": shuffled, "true labels": trained, "random weights": untrained}
+known = {"shuffled labels": shuffled, "true labels": trained, "random weights": untrained}
+line_up = lesson.shuffled(known)
 example = pictures.rgb([lesson.pick(fast=0, cpu=3, gpu=3)])[0]
 nl.figures.evidence_by_network(line_up, example, hidden=True)
 
@@ -117,7 +118,7 @@ nl.figures.optima({"misled": misled, "clean": trained}, start)
 # 3. Look at the evidence beside the picture: does it say what the climb says?
 
 # %%
-studio = nw.AscentStudio(misled, decoy.images, f"logit:{pictures.classes[1]}", learning_rate=0.01)
+studio = nw.AscentStudio(misled, decoy.images, f'logit:"{pictures.classes[1]}"', learning_rate=0.01)
 studio
 
 # %% [markdown]
@@ -255,7 +256,8 @@ answer = indifferent.choices[methods.index(fooled[0])] if len(fooled) == 1 else 
 indifferent.reveal(answer, f"no better after training: {', '.join(fooled)}")
 
 # %%
-guess.reveal("B", ", ".join(f"{letter} {name}" for letter, name in zip("ABC", line_up, strict=True)))
+letters = dict(zip(line_up, "ABC", strict=True))
+guess.reveal(letters["true labels"], ", ".join(f"{letter} {name}" for name, letter in letters.items()))
 
 # %% [markdown]
 # And your own eyes? Once you have judged and revealed, run this again:

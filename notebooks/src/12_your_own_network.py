@@ -67,14 +67,14 @@ slower
 # longer side are cut.
 
 # %%
-rendered = nl.open_study("planted").test
+rendered, demo = nl.open_study("planted").test, Path("neurolens_demo")  # put a folder of yours in its place
 for i in range(lesson.pick(fast=100, cpu=300, gpu=1000)):
-    folder = Path("my_images") / rendered.classes[rendered.labels[i]]
+    folder = demo / "pictures" / rendered.classes[rendered.labels[i]]
     folder.mkdir(parents=True, exist_ok=True)
     torchvision.utils.save_image(rendered.rgb([i]), folder / f"{i}.png")
 
 # %%
-mine = nl.load_images("my_images", "train", size=(224, 224), progress=False)
+mine = nl.load_images(demo / "pictures", "train", size=(224, 224), progress=False)
 nl.figures.contact_sheet(mine.only(*mine.classes[:4]), seed=lesson.seed)
 
 # %% [markdown]
@@ -217,11 +217,11 @@ for address in (f"{lens.stages[0]}.C5", "logit:281"):
 # do not fit.
 
 # %%
-torch.save(network.state_dict(), "weights.pt")
-torch.save(network, "whole_network.pt")
-nl.load_checkpoint(network, "weights.pt")
+torch.save(network.state_dict(), demo / "weights.pt")
+torch.save(network, demo / "whole_network.pt")
+nl.load_checkpoint(network, demo / "weights.pt")
 try:
-    nl.load_checkpoint(network, "whole_network.pt")
+    nl.load_checkpoint(network, demo / "whole_network.pt")
 except ValueError as error:
     print(error)
 

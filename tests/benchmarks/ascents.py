@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 RATE, STEPS, FEWER = 1.0, 100, 20
 DEEP = 1 / 1.8, 1 / 2.8  # at most, in fp32 and in bf16
-K = 3  # the channel, or the class
+K = 6  # the channel, or the class; it answers noise in every stage of both networks
 FAR = 0.05  # of how far the objective rose; bf16 goes a little another way
 
 

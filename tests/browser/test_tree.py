@@ -226,7 +226,7 @@ def test_your_own_picture(notebook, tree, tmp_path):
         notebook.page.locator(".nl-upload").click()
     chooser.value.set_files(tmp_path / "mine.png")
     expect(tree.locator(".way-1 .head")).to_contain_text("your picture 1")
-    expect(notebook.page.locator(".nl-pick")).to_contain_text("mine.png was resized from 50×70 to 32×32")
+    expect(notebook.page.locator(".nl-pick")).to_contain_text("mine.png was brought to 32×32")
 
 
 def test_another_tree_and_a_reload(notebook, tree):

@@ -38,7 +38,7 @@ def test_a_picture_dropped_on_the_tree(notebook, tree, tmp_path):
     stage = tree.locator(".nl-tree-stage")
     stage.evaluate(DROP, [list((tmp_path / "dropped.png").read_bytes()), "dropped.png"])
     expect(tree.locator(".way-0 .head")).to_contain_text("your picture 1")
-    expect(notebook.page.locator(".nl-pick")).to_contain_text("dropped.png was resized from 60×40 to 32×32")
+    expect(notebook.page.locator(".nl-pick")).to_contain_text("dropped.png was brought to 32×32")
     stage.evaluate(DROP, [list(b"no picture"), "text.png"])
     expect(notebook.page.locator(".nl-errors")).to_contain_text("cannot identify")
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import itertools
+import json
 from dataclasses import replace
 
 import neurolens as nl
@@ -219,6 +220,28 @@ def test_labels_are_kept_for_this_network_alone(parts, picker, tmp_path):
     third = nw.FilterPicker(lens, images, nl.scan(lens, images, progress=False), labels=tmp_path / "labels.json")
     assert third.labels.units() == {}
     third.close()
+
+
+def test_a_label_from_another_hand_is_shown_as_far_as_it_is_known(parts, picker, tmp_path):
+    file = tmp_path / "labels.json"
+    section = picker.labels.section
+    file.write_text(json.dumps({section: {"high.C1": {"kind": "color", "note": None}, "high.C2": {"note": "stripes"}}}))
+    picker.unit = "high.C1"
+    assert (picker.label, picker.note) == ("", "")
+    picker.label = "colour"
+    picker.unit = "high.C2"
+    assert picker.note == "stripes"
+    assert json.loads(file.read_text())[section]["high.C1"]["kind"] == "colour"
+
+
+def test_two_pickers_on_one_unit_keep_what_the_other_said(parts, picker, tmp_path):
+    picker.unit = "high.C1"
+    other = nw.FilterPicker(*parts, unit="high.C1", labels=tmp_path / "labels.json")
+    picker.label = "texture"
+    other.note = "stripes"
+    assert (other.label, other.note) == ("texture", "stripes")
+    assert picker.labels["high.C1"] == ("texture", "stripes")
+    other.close()
 
 
 def test_climb_again(picker):

@@ -64,14 +64,14 @@ def test_a_wish_that_changes_during_an_embedding_is_met_last(shown, monkeypatch)
     monkeypatch.setattr(nl, "embed_features", slow)
     shown.layer = "layer1"
     wait_for(lambda: asked)
-    assert "embedding" in shown._view._head.value
+    assert "embedding" in shown._view.head.line.value
     shown.layer = "layer2"
     shown.layer = "layer3"
     assert shown.manifold.of == "layer4"
     gate.set()
     wait_for(lambda: shown.manifold.of == "layer3" and not shown.embedding)
     assert asked == ["layer1", "layer3"]
-    wait_for(lambda: "embedding" not in shown._view._head.value)
+    wait_for(lambda: "embedding" not in shown._view.head.line.value)
 
 
 def test_the_brush_selects_what_lies_in_it(shown):
@@ -88,7 +88,9 @@ def test_the_brush_selects_what_lies_in_it(shown):
     assert len(view.tiles._row.children) == min(36, len(expected))
     np.testing.assert_array_equal(view.tiles.canvas.pixels[:32, :32], shown.picture(expected[0]))
     view._press(5.0, 5.0)
-    view._release(6.0, 5.0)  # a click
+    view._release(6.0, 5.0)  # a click lets the map hear keys and takes nothing away
+    assert shown.selected == expected
+    view._key("Escape")
     assert shown.selected == ()
 
 
@@ -265,6 +267,35 @@ def test_an_error_in_the_background_is_shown_until_something_else_is(shown, monk
     shown.raw = False
     assert not shown.error
     assert shown.manifold.of == "layer4"
+
+
+def test_an_error_of_one_wish_does_not_swallow_the_next(shown, monkeypatch):
+    gate = threading.Event()
+
+    def fail(*_, **__):
+        gate.wait(20)
+        raise MemoryError("too many points")
+
+    monkeypatch.setattr(nl, "embed_pixels", fail)
+    shown.raw = True
+    wait_for(lambda: shown.embedding)
+    shown.raw, shown.layer = False, "layer2"
+    gate.set()
+    wait_for(lambda: shown.manifold.of == "layer2" and not shown.embedding)
+    assert not shown.error
+
+
+def test_stop_goes_back_to_what_is_shown(shown, monkeypatch):
+    gate = threading.Event()
+    monkeypatch.setattr(nl, "embed_pixels", lambda *_, **__: gate.wait(20))
+    shown.raw = True
+    wait_for(lambda: shown.embedding)
+    shown._view.head._stop.click()
+    assert (shown.raw, shown.method, shown.layer) == (False, "pca", "layer4")
+    gate.set()
+    wait_for(lambda: not shown.embedding)
+    assert shown.manifold.of == "layer4"
+    assert "embedding" not in shown._view.head.line.value
 
 
 def test_close_does_not_wait_for_an_embedding(study, monkeypatch):

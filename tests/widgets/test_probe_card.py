@@ -1,7 +1,9 @@
 """Probe: pictures come by any way, one after the other; what cannot be read is shown; the page is written."""
 
 import io
+import threading
 
+import neurolens as nl
 import pytest
 from PIL import Image
 from tiny import wait_for
@@ -30,7 +32,7 @@ def test_pictures_that_are_dropped_are_looked_at_in_turn(card, planted_cache, tm
     wait_for(lambda: len(card.found) == 2 and not card.probing)
     assert [found.name for found in card.found] == ["0.png", "1.png"]
     assert "1.png" in card._view._shown.value
-    assert "2 done" in card._view._head.value
+    assert "2 done" in card._view.head.line.value
     file = card.save()
     assert file == tmp_path / REPORT
     assert "0.png" in file.read_text()
@@ -53,6 +55,59 @@ def test_another_network_and_what_is_not_there(card, planted_cache):
         card.network = "none"
     with pytest.raises(FileNotFoundError, match="does not exist"):
         card.look("absent.png")
+
+
+def test_a_picture_is_asked_of_the_network_that_was_chosen_when_it_came(card, planted_cache, monkeypatch):
+    gate, gathered, gather = threading.Event(), [], nl.gather
+
+    def slow(study, network):
+        gathered.append(network)
+        gate.wait(20)
+        return gather(study, network)
+
+    monkeypatch.setattr(nl, "gather", slow)
+    card.look(planted_cache.test.rgb([0])[0], "first")
+    wait_for(lambda: gathered)
+    card.network = "near_pair"
+    card.look(planted_cache.test.rgb([1])[0], "second")
+    gate.set()
+    wait_for(lambda: len(card.found) == 2 and not card.probing)
+    assert [(one.name, one.network) for one in card.found] == [
+        ("first", "planted/all"),
+        ("second", "planted/near_pair"),
+    ]
+
+
+def test_one_that_goes_wrong_does_not_take_the_others_with_it(card, planted_cache, monkeypatch):
+    gate, probe = threading.Event(), nl.probe
+
+    def brittle(material, picture, *, name):
+        gate.wait(20)
+        if name == "bad":
+            raise FloatingPointError("NaN in the gradient")
+        return probe(material, picture, name=name)
+
+    monkeypatch.setattr(nl, "probe", brittle)
+    for name in ("bad", "good"):
+        card.look(planted_cache.test.rgb([0])[0], name)
+    gate.set()
+    wait_for(lambda: not card.probing)
+    assert [one.name for one in card.found] == ["good"]
+    assert "NaN in the gradient" in card.error
+    assert "NaN in the gradient" in card._view._errors.value
+
+
+def test_stop_forgets_what_waits(card, planted_cache, monkeypatch):
+    gate, probe = threading.Event(), nl.probe
+    monkeypatch.setattr(nl, "probe", lambda *a, **o: (gate.wait(20), probe(*a, **o))[1])
+    for name in ("a", "b", "c"):
+        card.look(planted_cache.test.rgb([0])[0], name)
+    assert "looking at 3" in card._view.head.line.value
+    card.stop()
+    gate.set()
+    wait_for(lambda: not card.probing)
+    assert len(card.found) <= 1
+    assert "looking" not in card._view.head.line.value
 
 
 def test_before_any_picture_there_is_a_still(card):

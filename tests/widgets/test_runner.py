@@ -7,6 +7,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from neurolens.watching import Bar
 
 from neurolens_widgets.runner import Runner, Throttle
 
@@ -198,6 +199,57 @@ def test_of_several_wishes_the_last_is_next_and_nobody_waits():
         time.sleep(0.01)
     assert done == ["first", "third"]
     assert len(watcher.ends) == 2
+
+
+def test_a_step_that_reports_its_progress_is_told_of_and_ends_at_its_next_report():
+    told, done = [], threading.Event()
+    ended = []
+    runner = Runner(lambda frame, final: None, lambda *end: (ended.append(end), done.set()), tell=told.append)
+
+    def frames():
+        for i in Bar(range(1000), disable=True):
+            done.wait(0.01)
+            if i == 500:
+                yield i
+
+    runner.start(frames())
+    while not told:
+        time.sleep(0.01)
+    began = time.perf_counter()
+    assert runner.stop()
+    assert time.perf_counter() - began < 1
+    assert ended == [(None, False)]
+    assert not runner.running
+
+
+def test_when_it_ends_it_knows_whether_something_follows():
+    gate, running = threading.Event(), []
+    runner = Runner(lambda frame, final: None, lambda *_: running.append(runner.running))
+
+    def long():
+        gate.wait(20)
+        yield 0
+
+    runner.start_next(long())
+    runner.start_next(long())
+    gate.set()
+    while len(running) < 2:
+        time.sleep(0.01)
+    assert running == [True, False]
+
+
+def test_a_wish_made_while_the_work_ends_is_met():
+    done = []
+
+    def ended(error, exhausted):
+        if len(done) == 1:
+            runner.start_next(iter(["second"]))
+
+    runner = Runner(lambda frame, final: done.append(frame) if final else None, ended)
+    runner.start_next(iter(["first"]))
+    while len(done) < 2:
+        time.sleep(0.01)
+    assert done == ["first", "second"]
 
 
 def test_a_stop_forgets_what_was_to_come_next():

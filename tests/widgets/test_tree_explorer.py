@@ -105,10 +105,10 @@ def test_a_picture_of_ones_own(explorer):
     about = {"type": "image/png", "size": 9, "last_modified": datetime.datetime.now(datetime.UTC)}
     explorer._view._upload.value = ({"name": "<b>.png", "content": memoryview(file.getvalue()), **about},)
     assert explorer.image == -2
-    assert "&lt;b&gt;.png was resized from 70×40 to 32×32" in explorer._view._note.value
+    assert "&lt;b&gt;.png was brought to 32×32 pixels" in explorer._view._note.value
     assert explorer.paths[0].nodes == explorer.tree.path(explorer.pictures.rgb(-2), explorer.lens).nodes
     explorer._view._upload.value = ({"name": "x.png", "content": memoryview(b"no picture"), **about},)
-    assert "cannot identify" in explorer.error
+    assert "no picture of a known format" in explorer.error
     with pytest.raises(ValueError, match=r"`picture` \(=\(3, 8, 8\)\) must be RGB of 32×32"):
         explorer.pictures.add(explorer.pictures.rgb(0)[:, :8, :8])
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from tqdm.auto import tqdm
-
 from neurolens.claims import categories as on_categories
 from neurolens.claims.critical import critical_filters, measure_coherence, tree_coarse_to_fine
 from neurolens.claims.ledger import Verdict
@@ -19,6 +17,7 @@ from neurolens.course import Lesson
 from neurolens.studies import planted
 from neurolens.studies.data import Images, gaussian_noise
 from neurolens.studies.training import Recipe
+from neurolens.watching import Bar
 
 JUDGES = ("reseeded", "vgg16", "near_pair")  # networks that did not grow the tree
 
@@ -50,7 +49,7 @@ def _last_merge(lesson: Lesson, progress: bool) -> Verdict:
 
 def _maps(lesson: Lesson, progress: bool) -> Verdict:
     test, lens = test_images(lesson, fast=200, cpu=10_000), lesson.study.lens("all")
-    with tqdm(total=2, desc="maps", disable=not progress, leave=False) as bar:
+    with Bar(total=2, desc="maps", disable=not progress, leave=False) as bar:
         raw = embed_pixels(test, seed=lesson.seed)
         bar.update()
         features = embed_features(lens, test, seed=lesson.seed, progress=progress)
@@ -86,15 +85,16 @@ def small_recipe(lesson: Lesson) -> Recipe:
 
 def _few(lesson: Lesson) -> tuple[Images, Images]:
     train = lesson.study.train
-    few = train.sample(lesson.pick(fast=500, cpu=min(5000, len(train)), gpu=len(train)), seed=lesson.seed)
+    few = train.sample(min(lesson.pick(fast=500, cpu=5000, gpu=len(train)), len(train)), seed=lesson.seed)
     return few, test_images(lesson, fast=100, cpu=1000)
 
 
 def _updates(lesson: Lesson, progress: bool) -> Verdict:
     few, test = _few(lesson)
-    lenses = without_a_class(small_recipe(lesson), few, test, update_seeds(lesson), progress=progress)
+    seeds = update_seeds(lesson)
+    lenses = without_a_class(small_recipe(lesson), few, test, seeds, progress=progress)
     new, per_tree, steps = lesson.pick(fast=(16, 8, 3), cpu=(200, 100, 100), gpu=(200, 100, 100))
-    found = online_update(lenses, few, test, new=new, per_tree=per_tree, steps=steps, progress=progress)
+    found = online_update(lenses, seeds, few, test, new=new, per_tree=per_tree, steps=steps, progress=progress)
     return found.verdict()
 
 

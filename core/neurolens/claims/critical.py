@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from neurolens import statistics
 from neurolens.claims.ledger import Check, Claim, Verdict
@@ -20,6 +19,7 @@ from neurolens.lens import Lens
 from neurolens.studies.data import Images
 from neurolens.studies.planted import SEEDS
 from neurolens.studies.scenery import draw
+from neurolens.watching import Bar
 
 PATH, RANDOM, ACTIVE, BEST, SHUFFLED = ORDERS
 NOTEBOOK, OVER = "09_prediction_tree", "the categories, of one network"
@@ -135,7 +135,7 @@ def measure_coherence(
     tree: dict[str, list] = {name: [] for name in known}
     random: dict[str, list] = {name: [] for name in known}
     breadths = []
-    for category in tqdm(images.classes, "trees", disable=not progress, leave=False):
+    for category in Bar(images.classes, "trees", disable=not progress, leave=False):
         grown = grow_category_tree(lens, images, category, layer)
         breadths.append(np.nanmean(along_the_way(grown.shape, breadth(grown))[:, 1:], axis=0))
         for name, values in known.items():

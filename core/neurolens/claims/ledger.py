@@ -13,11 +13,20 @@ Outcome = Literal["reproduced", "partly", "not reproduced", "not testable"]
 
 @dataclass(frozen=True)
 class Check:
-    """One part of a rule: it holds if the quantity's whole interval lies within [at_least, at_most]."""
+    """One part of a rule: it holds if the quantity's whole interval lies within [at_least, at_most].
+
+    Attributes:
+        quantity: What is measured.
+        at_least: The lower end.
+        at_most: The upper end.
+        guard: Whether it only keeps the others honest: it must hold as well, and says nothing of the claim by itself
+            (what changes nothing does no harm).
+    """
 
     quantity: str
     at_least: float = -float("inf")
     at_most: float = float("inf")
+    guard: bool = False
 
     def __str__(self) -> str:
         parts = []
@@ -30,6 +39,14 @@ class Check:
     def holds(self, estimate: Estimate) -> bool:
         return self.at_least <= estimate.low and estimate.high <= self.at_most
 
+    def fails(self, estimate: Estimate) -> bool:
+        """Return whether the whole interval lies outside; where it neither holds nor fails, the data do not decide."""
+        return estimate.high < self.at_least or estimate.low > self.at_most
+
+    def mark(self, estimate: Estimate) -> str:
+        """Return a sign for holds, fails, or undecided."""
+        return "✓" if self.holds(estimate) else "✗" if self.fails(estimate) else "?"
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -39,7 +56,7 @@ class Claim:
         id: Its name in the ledger.
         section: Where the paper makes it.
         statement: What the paper says.
-        checks: The rule: reproduced if all hold, partly if some do.
+        checks: The rule: reproduced if all hold, partly if some do that are no mere guards.
         differs: What is different in our set-up.
         notebook: Where it is tested.
         over: What the intervals range over; whatever else may differ is held fixed.
@@ -71,11 +88,18 @@ class Claim:
         return "the 95% interval of " + "; of ".join(str(check) for check in self.checks)
 
     def judge(self, setting: str, measured: Mapping[str, Estimate]) -> "Verdict":
-        """Hold the measured quantities against the rule; not testable where one of them could not be measured."""
-        held = [check.holds(measured[check.quantity]) for check in self.checks]
-        unknown = any(math.isnan(measured[check.quantity].value) for check in self.checks)
-        outcome: Outcome = "reproduced" if all(held) else "partly" if any(held) else "not reproduced"
-        return Verdict(self, dict(measured), "not testable" if unknown else outcome, setting)
+        """Hold the measured quantities against the rule.
+
+        Where one of them could not be measured the claim is not testable, unless another one surely fails.
+        """
+        found = [(check, measured[check.quantity]) for check in self.checks]
+        held = [check.holds(estimate) for check, estimate in found]
+        some = any(holds and not check.guard for (check, _), holds in zip(found, held, strict=True))
+        outcome: Outcome = "reproduced" if all(held) else "partly" if some else "not reproduced"
+        unknown = any(math.isnan(estimate.value) for _, estimate in found)
+        if unknown and not any(check.fails(estimate) for check, estimate in found):
+            outcome = "not testable"
+        return Verdict(self, dict(measured), outcome, setting)
 
     def _repr_html_(self) -> str:
         rows = {
@@ -100,9 +124,7 @@ class Verdict:
         return f"{self.claim.id}: {self.outcome} ({numbers}; {self.setting})"
 
     def _repr_html_(self) -> str:
-        marks = {
-            check.quantity: "✓" if check.holds(self.measured[check.quantity]) else "✗" for check in self.claim.checks
-        }
+        marks = {check.quantity: check.mark(self.measured[check.quantity]) for check in self.claim.checks}
         ours = "\n".join(f"{marks.get(name, '·')} {name}: {value}" for name, value in self.measured.items())
         return _table(
             {

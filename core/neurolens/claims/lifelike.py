@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from neurolens import statistics
 from neurolens.claims.ledger import Check, Claim, Verdict
@@ -20,12 +19,13 @@ from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.lifelike import PLAIN, Climbs, grey_starts, paced_rate
 from neurolens.visualization.priors import total_variation
 from neurolens.visualization.spectra import high_frequency_share, spectrum_distance
+from neurolens.watching import Bar
 
 SHARE, DISTANCE = "high-frequency share", "spectrum distance to real images (decades)"
 VARIATION, RANGE = "total variation per pixel", "range of the pixels"
 GONE = "share of the excess high frequencies that is gone with"
 GROWTH = "growth of the range over the second half of the climb"
-OVER = "classes and starts, of one network"
+OVER = "the classes, of one network, over its starts"
 VARIANTS = {"strides": "resnet18", "max pooling": "resnet18-max", "average pooling": "resnet18-average"}
 
 LIFELIKE_TRANSFORMS = Claim(
@@ -95,9 +95,9 @@ def lifelike_regularisers(clipped: Climbs, unclipped: Climbs, real: Float[Tensor
     spans = {way: _range(images) for way, images in unclipped.images.items()}
     growth = {way: _range(unclipped.last[way]) / _range(unclipped.middle[way]) - 1 for way in spans}
     measured = {
-        f"{RANGE}, plain minus α-norm": statistics.mean(spans[PLAIN] - spans["α-norm"]),
-        f"{GROWTH}, α-norm": statistics.mean(growth["α-norm"]),
-        f"{GROWTH}, plain": statistics.mean(growth[PLAIN]),
+        f"{RANGE}, plain minus α-norm": _mean(unclipped, spans[PLAIN] - spans["α-norm"]),
+        f"{GROWTH}, α-norm": _mean(unclipped, growth["α-norm"]),
+        f"{GROWTH}, plain": _mean(unclipped, growth[PLAIN]),
         **_against_plain(clipped, "TV", real),
         **_shares(clipped, "TV", real),
     }
@@ -117,7 +117,8 @@ def lifelike_pooling(
     """Train networks that halve the image in three ways, climb their classes, and compare the high frequencies.
 
     Scores of different networks have different scales, so each climb is measured at its first step that scores as
-    high as the median test image of its class does in the same network. One that starts there does not count.
+    high as the median test image of its class does in the same network. A class that starts there, in any of the
+    three, does not count.
 
     Args:
         images: To train on.
@@ -129,9 +130,9 @@ def lifelike_pooling(
         progress: Show a progress bar.
     """
     recipe = recipe or Recipe(width=16, epochs=8, coarse_share=0.0)
-    shares: dict[str, list[Tensor]] = {name: [] for name in VARIANTS}
+    shares: dict[str, list[Tensor]] = {name: [] for name in VARIANTS}  # a value for each class, NaN where none
     correct: dict[str, list[float]] = {name: [] for name in VARIANTS}
-    with tqdm(total=len(seeds) * len(VARIANTS), desc="networks", disable=not progress, leave=False) as bar:
+    with Bar(total=len(seeds) * len(VARIANTS), desc="networks", disable=not progress, leave=False) as bar:
         for seed in seeds:
             for name, architecture in VARIANTS.items():
                 one = replace(recipe, architecture=architecture, seed=seed)
@@ -141,8 +142,10 @@ def lifelike_pooling(
                 lens = Lens(network, images.classes, images.size, name=name)
                 shares[name].append(_share_at_real_scores(lens, test, seed, steps, pace))
                 bar.update()
-    by_seed = {name: torch.stack(values) for name, values in shares.items()}
-    kept = torch.stack(list(by_seed.values())).isfinite().all(0)
+    everything = torch.stack([torch.stack(values) for values in shares.values()])
+    everything[:, ~everything.isfinite().all(0)] = torch.nan  # the same classes in all three
+    by_seed = dict(zip(shares, everything.nanmean(2), strict=True))
+    kept = by_seed["max pooling"].isfinite()
     pooled = by_seed["max pooling"][kept]
     measured = {
         f"{SHARE}, max pooling minus {name}": statistics.over_seeds(pooled - by_seed[name][kept])
@@ -158,7 +161,8 @@ def lifelike_pooling(
     return LIFELIKE_POOLING.judge(setting, measured)
 
 
-def _share_at_real_scores(lens: Lens, test: Images, seed: int, steps: int, pace: float) -> Float[Tensor, ""]:
+def _share_at_real_scores(lens: Lens, test: Images, seed: int, steps: int, pace: float) -> Float[Tensor, " k"]:
+    """Return the share of each class's climb when it scores as real images do; NaN of one that starts there."""
     logits = lens.logits(test.rgb()).cpu()
     level = torch.stack([logits[test.labels == k, k].median() for k in range(len(lens.classes))])
     at = torch.full((len(level),), -1)
@@ -171,27 +175,42 @@ def _share_at_real_scores(lens: Lens, test: Images, seed: int, steps: int, pace:
             found[new] = high_frequency_share(step.images.cpu()[new])
         if (at >= 0).all():
             break
-    return found.nanmean()
+    return found
 
 
 def _against_plain(climbs: Climbs, way: str, real: Float[Tensor, "m c h w"]) -> dict[str, statistics.Estimate]:
     """Compare, row by row, what plain climbs and one other way made of the same start at the same score."""
     plain, other = climbs.images[PLAIN], climbs.images[way]
     less = high_frequency_share(plain) - high_frequency_share(other)
-    excess = high_frequency_share(plain).mean() - high_frequency_share(real).mean()
+    excess = high_frequency_share(plain) - high_frequency_share(real).mean()
     calmer = total_variation(plain, per_pixel=True) - total_variation(other, per_pixel=True)
     nearer = spectrum_distance(plain, real) - spectrum_distance(other, real)
     return {
-        f"{SHARE}, plain minus {way}": statistics.mean(less),
-        f"{GONE} {way}": statistics.mean(less / excess),
-        f"{VARIATION}, plain minus {way}": statistics.mean(calmer),
-        f"{DISTANCE}, plain minus {way}": statistics.mean(nearer),
+        f"{SHARE}, plain minus {way}": _mean(climbs, less),
+        f"{GONE} {way}": statistics.ratio_of_means(_by_class(climbs, less), _by_class(climbs, excess)),
+        f"{VARIATION}, plain minus {way}": _mean(climbs, calmer),
+        f"{DISTANCE}, plain minus {way}": _mean(climbs, nearer),
     }
 
 
 def _shares(climbs: Climbs, way: str, real: Float[Tensor, "m c h w"]) -> dict[str, statistics.Estimate]:
     shown = {PLAIN: climbs.images[PLAIN], way: climbs.images[way], "real images": real}
-    return {f"{SHARE}, {way}": statistics.mean(high_frequency_share(images)) for way, images in shown.items()}
+    shares = {name: high_frequency_share(images) for name, images in shown.items()}
+    return {
+        f"{SHARE}, {name}": _mean(climbs, share) if name in climbs.images else statistics.mean(share)
+        for name, share in shares.items()
+    }
+
+
+def _mean(climbs: Climbs, values: Float[Tensor, " n"]) -> statistics.Estimate:
+    return statistics.mean(_by_class(climbs, values))
+
+
+def _by_class(climbs: Climbs, values: Float[Tensor, " n"]) -> Float[Tensor, " k"]:
+    """Return the mean over each class's starts, which are nearly alike: only the classes are independent."""
+    names = [*dict.fromkeys(climbs.names)]
+    at = torch.tensor([names.index(name) for name in climbs.names])
+    return torch.stack([values[at == k].mean() for k in range(len(names))])
 
 
 def _range(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:

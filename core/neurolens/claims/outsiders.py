@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -179,9 +180,8 @@ def noise_bird(
 def noise_bias(terms: LogitTerms) -> Verdict:
     """Ask which term of wᵀx + b decides what noise is taken for."""
     table, weighted = terms.table, terms.weighted(NOISE)
-    winner = terms.bias[table.classes.index(table.favourite(NOISE))]
     share = weighted.std(1) / (weighted.std(1) + terms.bias.std())
-    higher = _count(int((terms.bias > winner).sum()), len(terms.bias))
+    higher = _higher_biases(terms)
     values = (higher, statistics.mean(share), terms.kept_without_bias(NOISE))
     measured = dict(zip((check.quantity for check in NOISE_BIAS.checks), values, strict=True))
     highest = table.classes[int(terms.bias.argmax())]
@@ -191,6 +191,16 @@ def noise_bias(terms: LogitTerms) -> Verdict:
         weighted.std(1), real
     )
     return NOISE_BIAS.judge(f"{table.network}, {len(weighted)} noise images, fp32", measured)
+
+
+def _higher_biases(terms: LogitTerms, seed: int = 0) -> Estimate:
+    """Return how many classes have a higher bias than the one that most noise goes to, which other noise may change."""
+    taken = (terms.weighted(NOISE) + terms.bias).argmax(1).numpy()
+    rank = (terms.bias > terms.bias[:, None]).sum(1).numpy()
+    counts = np.bincount(taken, minlength=len(rank))
+    draws = np.random.default_rng(seed).multinomial(len(taken), counts / len(taken), size=statistics.RESAMPLES)
+    low, high = np.quantile(rank[draws.argmax(1)], [(1 - statistics.LEVEL) / 2, (1 + statistics.LEVEL) / 2])
+    return Estimate(float(rank[counts.argmax()]), float(low), float(high), len(taken))
 
 
 def kmeans_bird(runs: Sequence[RawClusters], noise: Float[Tensor, "n c h w"], name: str = "bird") -> Verdict:

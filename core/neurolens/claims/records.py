@@ -1,4 +1,4 @@
-"""What was measured of the claims and is kept: one record for each claim and study."""
+"""What was measured of the claims and is kept: one record for each claim, study and budget."""
 
 import json
 import math
@@ -81,23 +81,21 @@ def read_records(file: Path) -> list[Record]:
     Raises:
         ValueError: If the file is damaged.
     """
-    if not file.exists():
-        return []
-    try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
-        return [_record(**row) for row in rows if _can_be_judged(row)]
-    except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{file} is damaged ({error}); delete it and measure again") from error
+    return [record for _, record in _read(file) if record]
 
 
 def write_record(record: Record, file: Path) -> None:
-    """Put a record into a file in place of that of the same claim and study; the rest stays, sorted by id and study.
+    """Put a record into a file in place of that of the same claim, study and budget; the rest stays, sorted by these.
 
     Raises:
         ValueError: If there is a file, but not of records.
     """
-    others = [one for one in read_records(file) if (one.id, one.study) != (record.id, record.study)]
-    rows = [one.as_json() for one in sorted([*others, record], key=lambda one: (one.id, one.study))]
+
+    def place(row: Mapping[str, Any]) -> tuple[str, str, int]:
+        return row["id"], row["study"], BUDGETS.index(row["budget"])
+
+    new = record.as_json()
+    rows = sorted([*(row for row, _ in _read(file) if place(row) != place(new)), new], key=place)
     with written_whole(file) as draft:
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)  # a line each: what changed is seen
         draft.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
@@ -142,6 +140,17 @@ class Move:
         if old is None or new is None or math.isnan(old.value) or math.isnan(new.value):
             return False
         return max(old.low, new.low) <= min(old.high, new.high)
+
+
+def _read(file: Path) -> list[tuple[dict[str, Any], Record | None]]:
+    """Return the rows of a file as they are, each with its record, or None where it cannot be judged."""
+    if not file.exists():
+        return []
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+        return [(row, _record(**row) if _can_be_judged(row) else None) for row in rows]
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{file} is damaged ({error}); delete it and measure again") from error
 
 
 def _finite(number: float) -> float | None:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int64
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from neurolens.clustering.filters import Filters, filters_of
 from neurolens.clustering.prediction_tree import PredictionTree
@@ -18,6 +17,7 @@ from neurolens.lens import Lens
 from neurolens.studies.data import Images
 from neurolens.units import ClassUnit, Objective, logit
 from neurolens.visualization.contribution import contributions, masked_scores
+from neurolens.watching import Bar
 
 SHARES = tuple(i / 8 for i in range(1, 9))  # of the path's critical filters, from the root down
 ORDERS = ("path", "random filters", "highest activation", "gradient × activation", "shuffled features")
@@ -90,7 +90,7 @@ def measure_removal(
         raise ValueError(f"`each` (={each}) must be 1 or more, and leave two images of each class for the tree")
     parts = [
         _measure_category(lens, images, filters, name, own[:-each][:grow], own[len(own) - each :], seed)
-        for name, own in tqdm(
+        for name, own in Bar(
             [*zip(images.classes, members, strict=True)], desc="removing", disable=not progress, leave=False
         )
     ]

@@ -92,9 +92,7 @@ def tree_stability(
             "tree of other images, ρ": same_shape(*trees),
             "tree of another network, ρ": same_shape(whole, reseeded),
             "path's filters in a tree of other images": same_filters(first, second),
-            "path's filters in it, of another image": same_filters(
-                first, np.roll(np.array(second, object), 1).tolist()
-            ),
+            "path's filters in it, of another image": same_filters(first, second[-1:] + second[:-1]),
             "path's filters of the mirrored image": same_filters(straight, turned),
             "path's filters of another image": same_filters(straight, straight[1:] + straight[:1]),
         }
@@ -103,7 +101,9 @@ def tree_stability(
     return {name: statistics.over_seeds(values) for name, values in found.items()}
 
 
-def filters_on_parts(study: Study, network: str = "all", each: int = 10) -> dict[str, tuple[Estimate, Estimate, float]]:
+def filters_on_parts(
+    study: Study, network: str = "all", each: int = 10
+) -> dict[str, tuple[Estimate, Estimate, Estimate, float]]:
     """Return, for the planted study, how much of the gradient of a path's filters falls on each part.
 
     The images are fresh ones, which the trees of the test images do not hold.
@@ -115,7 +115,7 @@ def filters_on_parts(study: Study, network: str = "all", each: int = 10) -> dict
 
     Returns:
         By part: the share of |∂(sum of the path's critical neurons)/∂pixels| on it; that of as many active neurons
-        drawn at random; and the part's share of the area.
+        drawn at random; the difference, picture by picture; and the part's share of the area.
 
     Raises:
         ValueError: If the parts of the study's images are not known.
@@ -138,9 +138,10 @@ def filters_on_parts(study: Study, network: str = "all", each: int = 10) -> dict
     masks = {part: torch.as_tensor(drawn.mask(part)) for part in planted.PARTS}
     on_parts = {}
     for part, mask in masks.items():
-        on = [share_inside(heat, mask) for heat in heats]
-        ours_on, random_on = (statistics.mean(share[torch.isfinite(share)]) for share in on)
-        on_parts[part] = ours_on, random_on, mask.float().mean().item()
+        own, drawn_on = (share_inside(heat, mask) for heat in heats)
+        both = torch.isfinite(own) & torch.isfinite(drawn_on)
+        ours_on, random_on, gap = (statistics.mean(share[both]) for share in (own, drawn_on, own - drawn_on))
+        on_parts[part] = ours_on, random_on, gap, mask.float().mean().item()
     return on_parts
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
 
 from neurolens import statistics
 from neurolens.claims.ledger import Check, Claim, Verdict
@@ -17,6 +16,7 @@ from neurolens.studies.data import Images, gaussian_noise
 from neurolens.studies.training import Recipe, accuracy, train
 from neurolens.units import logit
 from neurolens.visualization.ascent import Ascent
+from neurolens.watching import Bar
 
 SUPER_TRAIN = Claim(
     "super-train",
@@ -52,8 +52,9 @@ class SuperTraining:
 
     def verdict(self) -> Verdict:
         """Judge the claim by the largest k."""
-        fake, real = (torch.tensor(self.accuracies[kind][self.counts[-1]]) for kind in ("super", "real"))
-        share = (fake - self.chance) / (real - self.chance)
+        fake, real = (torch.tensor(self.accuracies[kind][self.counts[-1]]).double() for kind in ("super", "real"))
+        taught, nothing = statistics.over_seeds(real).value - self.chance, float("nan")
+        share = (fake - self.chance) / (taught if taught > 0 else nothing)  # real ones teach nothing: nothing to share
         measured = {
             "accuracy with most super images minus that with as many real ones": statistics.over_seeds(fake - real),
             "share of what the real ones teach, beyond chance": statistics.over_seeds(share),
@@ -116,7 +117,7 @@ def super_training(
     tuned: dict[str, list[float]] = {"before": [_accuracy(lens, test)], "super": [], "real": []}
     highest = lens.stages[-1], [name for name in lens.layers if len(lens.layers[name]) == 1][-1]
     weights = {name: mask for layer in highest for name, mask in module_weights(lens.network, layer).items()}
-    with tqdm(total=seeds * (2 * len(counts) + 1), desc="super-train", disable=not progress, leave=False) as bar:
+    with Bar(total=seeds * (2 * len(counts) + 1), desc="super-train", disable=not progress, leave=False) as bar:
         for seed in range(seeds):
             fake = super_set(lens, images, counts[-1], steps=steps, learning_rate=learning_rate, seed=seed)
             bar.update()

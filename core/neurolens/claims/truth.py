@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 import torch
 from jaxtyping import Bool
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from neurolens import statistics
 from neurolens.claims.truth_maps import METHODS, Maps, evidence_maps
@@ -18,6 +17,7 @@ from neurolens.studies.data import Images
 from neurolens.studies.decoy import Decoy, plant_decoy
 from neurolens.studies.study import Study, open_study
 from neurolens.studies.variants import AGREEMENT, BASE, DECOY, SHUFFLED, untrained_lens, variant_lens
+from neurolens.watching import Bar
 
 FRESH = max(planted.SEEDS.values()) + 1  # of pictures that no network has seen
 SHARE = "share of the evidence"
@@ -70,10 +70,10 @@ def grade_methods(
         "random weights": [untrained_lens(BASE, s) for s in range(networks)],
     }
     study, misled, grades = open_study("planted"), variant_lens(DECOY, progress=progress), list[Grade]()
-    for method in tqdm(methods or METHODS, "methods", disable=not progress, leave=False):
+    for method in Bar(methods or METHODS, "methods", disable=not progress, leave=False):
         maps = _maps(study.lens(BASE), images, method)
         grades += _on_pictures(method, study, misled, images, heads, decoy, maps)
-        trained = energies(maps[::2], heads[::2]).diagonal().mean()
+        trained = statistics.mean(energies(maps[::2], heads[::2]).diagonal())
         grades += _where_nothing_was_learned(method, images[::2], heads[::2], blank, trained)
     if not methods:
         grades += grade_structures(images, heads, networks, seed=seed, progress=progress)
@@ -91,7 +91,7 @@ def _on_pictures(
     near, far = study.lens(BASE), study.lens("far_pair")
     for score, pairs in SCORES.items():
         own, chance = own_and_chance(pairs(maps, heads))
-        yield Grade(method, "head, near pair", score, statistics.mean(own), chance, True, IMAGES)
+        yield Grade.paired(method, "head, near pair", score, own, chance, IMAGES)
 
     shared = images.labels == images.classes.index(planted.FAR_PAIR[1])
     on_near, on_far = (
@@ -102,21 +102,21 @@ def _on_pictures(
 
     exposed, clean = (energies(_maps(lens, decoy.images, method), decoy.mask) for lens in (misled, near))
     own, chance = own_and_chance(exposed)
-    yield Grade(method, "patch, decoy network", SHARE, statistics.mean(own), chance, True, IMAGES)
+    yield Grade.paired(method, "patch, decoy network", SHARE, own, chance, IMAGES)
     more = statistics.mean(own - clean.diagonal())
     yield Grade(method, "patch, decoy network minus clean one", SHARE, more, 0, True, IMAGES)
 
 
 def _where_nothing_was_learned(
-    method: str, images: Images, heads: Tensor, blank: dict[str, list[Lens]], trained: Tensor
+    method: str, images: Images, heads: Tensor, blank: dict[str, list[Lens]], trained: statistics.Estimate
 ) -> Iterator[Grade]:
     """Yield the grades of one method where there is no head to find; intervals over networks."""
     for name, lenses in blank.items():
         scored = [own_and_chance(energies(_maps(lens, images, method), heads)) for lens in lenses]
         values = torch.stack([own.mean() for own, _ in scored])
-        chance = sum(level for _, level in scored) / len(scored)
+        chance = torch.stack([others.mean() for _, others in scored]).mean().item()
         yield Grade(method, f"head, {name}", SHARE, statistics.over_seeds(values), chance, False, NETWORKS)
-        learned = statistics.over_seeds(trained - values)
+        learned = trained.minus(statistics.over_seeds(values))
         yield Grade(method, f"head, {LEARNED}{name}", SHARE, learned, 0, True, NETWORKS)
 
 

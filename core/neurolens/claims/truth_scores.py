@@ -54,10 +54,10 @@ SCORES: dict[str, Callable[[Tensor, Tensor], Pairs]] = {
 }
 
 
-def own_and_chance(scores: Pairs) -> tuple[Float64[Tensor, " n"], float]:
-    """Return each picture's own score, and chance: the mean score of the same maps on the masks of other pictures.
+def own_and_chance(scores: Pairs) -> tuple[Float64[Tensor, " n"], Float64[Tensor, " n"]]:
+    """Return each picture's own score, and chance: the mean score of the same map on the masks of other pictures.
 
-    That is the mean over all permutations without a fixed point. It keeps what maps and masks have in common for no
+    Its mean is that over all permutations without a fixed point. It keeps what maps and masks have in common for no
     good reason, such as that both are mostly in the middle.
 
     Raises:
@@ -67,7 +67,7 @@ def own_and_chance(scores: Pairs) -> tuple[Float64[Tensor, " n"], float]:
     if n < 2:
         raise ValueError(f"`scores` (={tuple(scores.shape)}) must be of two or more pictures; chance needs another one")
     own = scores.diagonal()
-    return own, (scores.sum() - own.sum()).item() / (n * (n - 1))
+    return own, (scores.sum(1) - own) / (n - 1)
 
 
 def _positive(maps: Float[Tensor, "n h w"]) -> Float64[Tensor, "n h w"]:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from neurolens import statistics
 from neurolens.claims.stability import common_sizes, filters_on_parts
@@ -28,6 +27,7 @@ from neurolens.studies.variants import BASE, DECOY, untrained_lens, variant_lens
 from neurolens.units import logit
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.contribution import contributions
+from neurolens.watching import Bar
 
 TOP = 8  # channels that contribute most to a prediction
 CORRELATION, GROUPS = "correlation with the planted hierarchy", "share of the planted groups found"
@@ -56,7 +56,7 @@ def grade_structures(
         lambda: _prediction_tree(study, networks, seed),
         lambda: _decoy_without_maps(study.lens(BASE), variant_lens(DECOY), images, seed),
     )
-    for part in tqdm(parts, "structures", disable=not progress, leave=False):
+    for part in Bar(parts, "structures", disable=not progress, leave=False):
         yield from part()
 
 
@@ -69,15 +69,8 @@ def _channels(lens: Lens, images: Images, heads: Tensor, seed: int) -> Iterator[
     lots = torch.rand(own.shape, generator=generator) * (own != 0)  # a channel that is silent contributes nothing
     drawn = torch.zeros_like(top).scatter_(1, lots.topk(TOP).indices, True)
     ours, chance = (energies(channel_saliency(lens, x, chosen), heads).diagonal() for chosen in (top, drawn))
-    yield Grade(
-        f"top {TOP} channels by contribution",
-        "head, near pair",
-        "share of their gradient; chance: other active channels",
-        statistics.mean(ours),
-        chance.mean().item(),
-        True,
-        "pictures",
-    )
+    method, score = f"top {TOP} channels by contribution", "share of their gradient; chance: other active channels"
+    yield Grade.paired(method, "head, near pair", score, ours, chance, "pictures")
 
 
 def channel_saliency(
@@ -95,11 +88,12 @@ def channel_saliency(
 def _critical_filters(study: Study, each: int) -> Iterator[Grade]:
     on_parts = filters_on_parts(study, ALL, each)
     score = "share of their gradient; chance: other active filters"
-    path, random, _ = on_parts["head"]
-    yield Grade("critical filters (Algorithm 2)", "head, all classes", score, path, random.value, True, "pictures")
-    path, random, _ = on_parts["background"]
-    off = Estimate(1 - path.value, 1 - path.high, 1 - path.low, path.n)
-    yield Grade("critical filters (Algorithm 2)", "off the background", score, off, 1 - random.value, True, "pictures")
+    method, over = "critical filters (Algorithm 2)", "pictures"
+    path, random, gap, _ = on_parts["head"]
+    yield Grade(method, "head, all classes", score, path, random.value, True, over, gap)
+    path, random, gap, _ = on_parts["background"]
+    off, less = (Estimate(whole - e.value, whole - e.high, whole - e.low, e.n) for whole, e in ((1, path), (0, gap)))
+    yield Grade(method, "off the background", score, off, 1 - random.value, True, over, less)
 
 
 def _category_hierarchy(study: Study, networks: int) -> Iterator[Grade]:
@@ -129,10 +123,9 @@ def _hierarchy(
     for score, of in RECOVERED.items():
         chances = [float(np.mean([chance_of(tree, of) for tree in some])) for some in (trees, without)]
         yield Grade(method, "planted hierarchy", score, values[score], chances[0], True, over)
-        blank = np.array([of(tree) for tree in without])
-        found = statistics.over_seeds(blank.tolist())
+        found = statistics.over_seeds([of(tree) for tree in without])
         yield Grade(method, "planted hierarchy, random weights", score, found, chances[1], False, "networks")
-        learned = statistics.over_seeds((values[score].value - blank).tolist())
+        learned = values[score].minus(found)
         yield Grade(method, f"planted hierarchy, {LEARNED}random weights", score, learned, 0, True, "networks")
 
 
@@ -176,27 +169,13 @@ RECOVERED: dict[str, Callable[[Hierarchy], float]] = {CORRELATION: _correlation,
 
 
 def _decoy_without_maps(clean: Lens, misled: Lens, images: Images, seed: int) -> Iterator[Grade]:
-    lost = [accuracy_lost(lens, images, seed) for lens in (misled, clean)]
-    yield Grade(
-        "accuracy with the patch swapped",
-        "patch, decoy network",
-        "accuracy lost; chance: the clean network's",
-        statistics.mean(lost[0]),
-        lost[1].mean().item(),
-        True,
-        "pictures",
-    )
+    lost, chance = (accuracy_lost(lens, images, seed) for lens in (misled, clean))
+    truth, score = "patch, decoy network", "accuracy lost; chance: the clean network's"
+    yield Grade.paired("accuracy with the patch swapped", truth, score, lost, chance, "pictures")
     noise = gaussian_noise(images, STARTS, seed).rgb()
-    tints = [corner_tint(lens, noise) for lens in (misled, clean)]
-    yield Grade(
-        "optimum from noise",
-        "patch, decoy network",
-        "patch's colour in the corners; chance: the clean network's",
-        statistics.mean(tints[0]),
-        tints[1].mean().item(),
-        True,
-        "starts",
-    )
+    tint, chance = (corner_tint(lens, noise) for lens in (misled, clean))
+    score = "patch's colour in the corners; chance: the clean network's"
+    yield Grade.paired("optimum from noise", truth, score, tint, chance, "starts")
 
 
 def accuracy_lost(lens: Lens, images: Images, seed: int = 0) -> Float[Tensor, " n"]:

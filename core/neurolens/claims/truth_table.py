@@ -5,6 +5,10 @@ import json
 from dataclasses import dataclass
 from html import escape
 
+from jaxtyping import Float
+from torch import Tensor
+
+from neurolens import statistics
 from neurolens.statistics import Estimate
 
 CELL = "style='text-align:left;white-space:nowrap'"
@@ -22,6 +26,7 @@ class Grade:
         chance: What one scores who knows nothing of it.
         expected: Whether a method that can be trusted finds it; False where there is nothing to find.
         over: What the interval ranges over.
+        gap: The value minus chance, where chance is a sample too: the same pictures scored in another way.
     """
 
     method: str
@@ -31,11 +36,20 @@ class Grade:
     chance: float
     expected: bool
     over: str
+    gap: Estimate | None = None
+
+    @classmethod
+    def paired(
+        cls, method: str, truth: str, score: str, own: Float[Tensor, " n"], others: Float[Tensor, " n"], over: str
+    ) -> "Grade":
+        """Return the grade of one's own scores beside what the same pictures score by chance, one by one."""
+        value, gap = statistics.mean(own), statistics.mean(own - others)
+        return cls(method, truth, score, value, others.double().mean().item(), True, over, gap)
 
     @property
     def found(self) -> bool:
         """Whether the whole 95% interval lies above chance."""
-        return self.value.low > self.chance
+        return self.gap.low > 0 if self.gap else self.value.low > self.chance
 
     @property
     def right(self) -> bool:
@@ -82,8 +96,9 @@ class Grades:
         """One flat dictionary for each grade, of what JSON can say."""
         return [
             {
-                **{k: v for k, v in dataclasses.asdict(grade).items() if k != "value"},
+                **{k: v for k, v in dataclasses.asdict(grade).items() if k not in ("value", "gap")},
                 **{"value" if k == "value" else k: v for k, v in dataclasses.asdict(grade.value).items()},
+                "gap": grade.gap and [grade.gap.value, grade.gap.low, grade.gap.high],
                 "found": grade.found,
                 "right": grade.right,
             }

@@ -5,7 +5,6 @@ from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from neurolens.claims import evidence as on_evidence
 from neurolens.claims import fooling as on_fooling
@@ -25,6 +24,7 @@ from neurolens.visualization.lifelike import Climbs, climb_in_ways, paced_rate, 
 from neurolens.visualization.outsiders import PredictionTable, logit_terms, prediction_table
 from neurolens.visualization.priors import AlphaNorm, Jitter, TotalVariation
 from neurolens.visualization.scan import open_scan
+from neurolens.watching import Bar
 
 THREE = ("all", "reseeded", "vgg16")
 
@@ -44,7 +44,7 @@ def beside(lesson: Lesson, network: str, progress: bool) -> list[Lens]:
 
 def _accuracy(lesson: Lesson, progress: bool) -> Verdict:
     test = lesson.study.images("near_pair")
-    seen = test.sample(lesson.pick(fast=100, cpu=len(test), gpu=len(test)), seed=lesson.seed)
+    seen = test.sample(min(lesson.pick(fast=100, cpu=len(test), gpu=len(test)), len(test)), seed=lesson.seed)
     return on_fooling.acc_cat_dog(lesson.study.lens("near_pair"), seen, beside(lesson, "near_pair", progress))
 
 
@@ -82,14 +82,14 @@ def _sketch(lesson: Lesson, progress: bool) -> Verdict:
 def _evidence(lesson: Lesson, progress: bool) -> Verdict:
     near, far = lesson.study.lens("near_pair"), lesson.study.lens("far_pair")
     seen = lesson.study.test.only(near.classes[1])
-    seen = seen.sample(lesson.pick(fast=12, cpu=min(500, len(seen)), gpu=len(seen)), seed=lesson.seed)
+    seen = seen.sample(min(lesson.pick(fast=12, cpu=500, gpu=len(seen)), len(seen)), seed=lesson.seed)
     climbs = lesson.pick(fast=4, cpu=64, gpu=256)
     return on_evidence.evidence_pair(near, far, seen, climbs=climbs, progress=progress)
 
 
 def _semantics(lesson: Lesson, progress: bool) -> Verdict:
     images = lesson.study.test
-    few = images.sample(lesson.pick(fast=20, cpu=250, gpu=1000), seed=lesson.seed)
+    few = images.sample(min(lesson.pick(fast=20, cpu=250, gpu=1000), len(images)), seed=lesson.seed)
     scan = open_scan(lesson.study, "all", progress=progress)
     return on_middle.semantics_depth(lesson.study.lens("all"), images, scan, few)
 
@@ -174,7 +174,7 @@ def pooling_seeds(lesson: Lesson) -> Sequence[int]:
 def _pooling(lesson: Lesson, progress: bool = False) -> Verdict:
     study = lesson.study
     pair = study.images("near_pair", "train")
-    pair = pair.sample(lesson.pick(fast=64, cpu=min(1000, len(pair)), gpu=len(pair)), seed=lesson.seed)
+    pair = pair.sample(min(lesson.pick(fast=64, cpu=1000, gpu=len(pair)), len(pair)), seed=lesson.seed)
     width, epochs = lesson.pick(fast=(4, 1), cpu=(16, 8), gpu=(16, 14))
     return on_lifelike.lifelike_pooling(
         pair,
@@ -209,13 +209,14 @@ def _unseen_by_far_pair(lesson: Lesson, progress: bool) -> Verdict:
 def tabulate_noise(lesson: Lesson, lens: Lens) -> PredictionTable:
     """Return what a network of all classes predicts for noise, and for a few test images."""
     noise = gaussian_noise(lesson.study.train, lesson.pick(fast=100, cpu=10_000, gpu=10_000), seed=lesson.seed)
-    return prediction_table(lens, lesson.study.test.sample(100), noise)
+    test = lesson.study.test
+    return prediction_table(lens, test.sample(min(100, len(test))), noise)
 
 
 def _noise_class(lesson: Lesson, progress: bool) -> Verdict:
     lenses = [*map(lesson.study.lens, THREE), *beside(lesson, "all", progress)]
     first, reseeded, other, *small = (
-        tabulate_noise(lesson, lens) for lens in tqdm(lenses, "noise", disable=not progress, leave=False)
+        tabulate_noise(lesson, lens) for lens in Bar(lenses, "noise", disable=not progress, leave=False)
     )
     return on_outsiders.noise_bird(first, reseeded, other, small)
 
@@ -235,7 +236,7 @@ def cluster_seeds(lesson: Lesson) -> Sequence[int]:
 def _raw_images(lesson: Lesson, progress: bool) -> Verdict:
     study, images = lesson.study, test_images(lesson, fast=100, cpu=10_000)
     named = "bird" if "bird" in images.classes else tabulate_noise(lesson, study.lens("all")).favourite("noise")
-    seeds = tqdm(cluster_seeds(lesson), "K-Means", disable=not progress, leave=False)
+    seeds = Bar(cluster_seeds(lesson), "K-Means", disable=not progress, leave=False)
     runs = [raw_clusters(images, seed) for seed in seeds]
     return on_outsiders.kmeans_bird(runs, gaussian_noise(study.train, 1000, seed=lesson.seed).rgb(), named)
 

@@ -8,11 +8,11 @@ import networkx as nx
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
-from tqdm.auto import tqdm
 
 from neurolens.clustering.hierarchy import Hierarchy, Linkage, build_hierarchy, spanning_tree
 from neurolens.lens import Lens, Precision
 from neurolens.studies.data import Images
+from neurolens.watching import Bar
 
 ROUNDING = 1e-14  # a distance below is an angle below 2e-7, no more than float32 can tell from none
 
@@ -114,7 +114,7 @@ def measure_categories(
     generator = np.random.default_rng(seed)
     counts = np.array([len(rows) for _, rows in parts])
     sums = torch.zeros(len(names), replicates + 1, math.prod(lens.layers[layer]), dtype=torch.float64)
-    with tqdm(total=int(counts.sum()), desc="categories", disable=not progress, leave=False) as bar, torch.no_grad():
+    with Bar(total=int(counts.sum()), desc="categories", disable=not progress, leave=False) as bar, torch.no_grad():
         for total, (some, rows) in zip(sums, parts, strict=True):
             n = len(rows)
             drawn = generator.multinomial(n, np.full(n, 1 / n), replicates)

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int64
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from neurolens import statistics
 from neurolens.cache import cache_folder, load_arrays, recalled, remembered, save_arrays
@@ -26,6 +25,7 @@ from neurolens.clustering.separation import FEWEST, VOTERS, Separation, separati
 from neurolens.lens import Lens, Precision
 from neurolens.statistics import Estimate
 from neurolens.studies.data import Images
+from neurolens.watching import Bar
 
 Method = Literal["umap", "pca"]
 SIZE = 512  # numbers kept of a layer
@@ -247,7 +247,7 @@ def _features(
     d = math.prod(lens.layers[layer])
     directions = torch.randn(d, SIZE, generator=torch.Generator().manual_seed(0)) / SIZE**0.5 if d > SIZE else None
     found = np.empty((len(images), min(d, SIZE)), np.float32)
-    with tqdm(total=len(images), desc="features", disable=not progress, leave=False) as bar, torch.no_grad():
+    with Bar(total=len(images), desc="features", disable=not progress, leave=False) as bar, torch.no_grad():
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH].rgb()
             maps = lens.outputs(batch, [layer], precision=precision)[layer].flatten(1).cpu()

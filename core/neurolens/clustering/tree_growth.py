@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from tqdm.auto import tqdm
 
 from neurolens.cache import cache_folder, load_arrays, recalled, remembered, save_arrays
 from neurolens.clustering.filters import Filters, filters_of
@@ -16,6 +15,7 @@ from neurolens.clustering.tree_merges import Merge, TreeOptions, merge_closest
 from neurolens.lens import Lens, Precision
 from neurolens.studies.data import Images
 from neurolens.studies.study import Study
+from neurolens.watching import Bar
 
 
 def grow_prediction_tree(
@@ -57,7 +57,7 @@ def grow_prediction_tree(
         )
     merges: list[Merge] = []
     try:
-        for merge in tqdm(steps, total=n - 1, desc="growing", disable=not progress, leave=False):
+        for merge in Bar(steps, total=n - 1, desc="growing", disable=not progress, leave=False):
             merges.append(merge)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped after {len(merges)} of {n - 1} merges; no tree was built") from None

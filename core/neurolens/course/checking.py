@@ -16,7 +16,7 @@ from neurolens.units import Objective, parse
 
 GRADING = "NEUROLENS_GRADING"  # set by whoever grades: an answer that is not right then raises
 NEAR = 0.01  # of a number worked out by hand, which may be rounded
-EXACT = 1e-4  # of what a function returns
+EXACT = 1e-3  # of what a function returns: constants such as 1.96 are rounded
 MARKS = {True: "✓ right", False: "✗ not yet", None: "… nothing tried yet"}
 
 
@@ -91,7 +91,12 @@ def _judge(key: str, answer: Any, given: Sequence[Any]) -> Outcome:
         wrong = [(hint, mistake(*given)) for hint, mistake in exercise.mistakes.items()]
     except Exception as error:
         return Outcome(False, f"what this builds on is not as it was ({error}); run the notebook again from the top")
-    return _compare(exercise.task, answer, expected, wrong, NEAR if isinstance(expected, float) else EXACT / 100, "")
+    return _compare(exercise.task, answer, expected, wrong, NEAR if _worked_out(expected) else EXACT / 1000, "")
+
+
+def _worked_out(expected: Any) -> bool:
+    """Return whether this is a number, or numbers, that a hand may have rounded."""
+    return isinstance(expected, float) or (isinstance(expected, tuple) and all(isinstance(x, float) for x in expected))
 
 
 def _judge_function(exercise: Exercise, answer: Any) -> Outcome:

@@ -1,10 +1,12 @@
 """What every notebook of the course starts with: a study, a budget, and a line that says where it runs."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from neurolens.lens import best_device
@@ -34,6 +36,10 @@ class Lesson:
     def pick(self, *, fast: T, cpu: T, gpu: T) -> T:
         """Return the value written for this lesson's budget, as in `lesson.pick(fast=8, cpu=64, gpu=500)`."""
         return {"fast": fast, "cpu": cpu, "gpu": gpu}[self.budget]
+
+    def shuffled(self, things: Mapping[str, T]) -> dict[str, T]:
+        """Return the same in an order drawn from the seed, so that the place gives nothing away."""
+        return {str(name): things[name] for name in np.random.default_rng(self.seed).permutation([*things])}
 
     def study_with(self, *networks: str) -> Study:
         """Return the lesson's study if it has all these networks, and otherwise the built-in one, saying so."""

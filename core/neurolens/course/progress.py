@@ -76,12 +76,14 @@ def report(folder: Path) -> Iterator[dict[str, object]]:
     """Yield a row for each learner's file in a folder or below it: who, and what was done in each chapter.
 
     The learner goes by the path of the file, which a teacher collects as `name/neurolens_progress.json` or
-    `name.json`. A file that cannot be read has its reason in the column `problem`.
+    `name.json`. What else lies beside the former (labels, votes, checkpoints of Jupyter's) is left out. A file that
+    cannot be read has its reason in the column `problem`.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no file in it.
     """
-    files = sorted(file for file in folder.rglob("*.json") if not file.name.startswith("."))
+    found = (file for file in folder.rglob("*.json") if file.name == FILE or file.parent == folder)
+    files = sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts))
     if not files:
         raise FileNotFoundError(f"`folder` (={str(folder)!r}) holds no learner's file, such as name/{FILE}")
     for file in files:

@@ -96,7 +96,7 @@ class Images:
         counts = torch.stack([torch.bincount(channel, minlength=256) for channel in channels]).double()
         share = counts / counts.sum(1, keepdim=True)
         mean = share @ values
-        return mean.tolist(), (share @ values**2 - mean**2).sqrt().tolist()
+        return mean.tolist(), (share @ values**2 - mean**2).clamp(min=0).sqrt().tolist()
 
     def rgb(self, index: slice | Sequence[int] | Tensor | None = None) -> Float[Tensor, "n c h w"]:
         """Return the pixels as float32 RGB in [0, 1]; `index` takes some of them only."""

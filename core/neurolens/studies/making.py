@@ -54,6 +54,7 @@ def make_study(study: OwnStudy, *, device: str | None = None, progress: bool = T
 def _train(name: str, network: str, device: str, progress: bool) -> None:
     opened = open_study(name)
     recipe = opened.recipe(network)
-    card = opened.cards().get(network)
-    if card is None or card.recipe != recipe or card.classes != opened.classes_of(network):
+    card, images = opened.cards().get(network), opened.images(network, "train")
+    known = card is not None and card.recipe == recipe and card.classes == opened.classes_of(network)
+    if not known or images.fingerprint not in card.trained_on:  # type: ignore[union-attr]
         opened.train_network(network, recipe, device=device, progress=progress)

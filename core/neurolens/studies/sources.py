@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from tqdm.auto import tqdm
 
 from neurolens.cache import cache_folder
 from neurolens.studies.data import Images, cached_images
+from neurolens.watching import Bar
 
 SPLITS = ("train", "test")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -215,7 +215,7 @@ def _decode(
             )
     pixels: np.ndarray | None = None
     converted: Counter[str] = Counter()
-    for i, (_, where, read) in enumerate(tqdm(entries, f"reading {split} images", disable=not progress)):
+    for i, (_, where, read) in enumerate(Bar(entries, f"reading {split} images", disable=not progress)):
         picture, mode = _open(read, where, size)
         if mode != "RGB":
             converted[mode] += 1

@@ -157,7 +157,7 @@ def train_and_store(
     checkpoint = folder / f"{network}.checkpoint"
     trained = train(recipe, images, test, checkpoint, device=device, progress=progress).cpu()
     card = store_network(trained, network, study, recipe, images, test, folder)
-    checkpoint.unlink()
+    checkpoint.unlink(missing_ok=True)  # the disk may have refused it
     return card
 
 

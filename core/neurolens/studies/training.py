@@ -15,12 +15,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
-from tqdm.auto import tqdm
 
 from neurolens.cache import cache_folder, recalled, remembered, written_whole
-from neurolens.lens import has_fast_bf16
+from neurolens.lens import best_device, has_fast_bf16
 from neurolens.studies.data import Images
 from neurolens.studies.networks import ARCHITECTURES
+from neurolens.watching import Bar
 
 PADDING = 4  # pixels by which a random crop may shift a 32-pixel image; scaled to other sizes
 
@@ -86,7 +86,8 @@ def build_network(recipe: Recipe, images: Images) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)  # torch.manual_seed would reseed CUDA, which is not forked
         make = ARCHITECTURES[recipe.architecture]
-        return make(len(images.classes), recipe.width, images.mean, images.std)
+        std = tuple(max(one, 1 / 255) for one in images.std)  # a colour that never varies tells nothing
+        return make(len(images.classes), recipe.width, images.mean, std)
 
 
 def train(
@@ -129,7 +130,7 @@ def train(
         weight_decay=recipe.weight_decay,
         nesterov=True,
     )
-    steps = -(-len(images) // recipe.batch_size)
+    steps = -(-len(images) // recipe.batch_size)  # at most: a last batch of one image is joined to that before it
     total = recipe.epochs * steps
     warm_up = min(max(0.2, 2 / total), 0.9)  # at least two steps: OneCycleLR divides by one less
     schedule = OneCycleLR(
@@ -145,12 +146,12 @@ def train(
     for epoch in range(done, recipe.epochs):
         coarse = epoch < recipe.coarse_epochs
         batches = batches_of(images, recipe, epoch)
-        bar = tqdm(batches, f"epoch {epoch + 1}/{recipe.epochs}", steps, disable=not progress, leave=False)
+        bar = Bar(batches, f"epoch {epoch + 1}/{recipe.epochs}", steps, disable=not progress, leave=False)
         loss = _train_epoch(network, bar, optimizer, schedule, recipe, coarse, penalty)
         remembered(functools.partial(_save, belongs, state, epoch + 1), checkpoint)
         if progress:
             left = (time.monotonic() - started) / (epoch + 1 - first) * (recipe.epochs - epoch - 1)
-            tqdm.write(
+            Bar.write(
                 f"epoch {epoch + 1}/{recipe.epochs}{' (half size)' if coarse else ''}: loss {loss:.3f}, "
                 f"accuracy {accuracy(network, sample):.1%} of {len(sample)} {sample.split} images, "
                 f"about {left / 60:.0f} min left"
@@ -161,7 +162,7 @@ def train(
 def train_once(
     recipe: Recipe, images: Images, held_out: Images, *, penalty: Penalty | None = None, progress: bool = False
 ) -> nn.Module:
-    """Return the network that `train` makes, from the cache where it was trained before.
+    """Return the network that `train` makes on the fastest device, from the cache where it was trained before.
 
     A run that was stopped goes on after its last epoch; a damaged file of the cache is made anew, with a warning.
     """
@@ -170,7 +171,7 @@ def train_once(
     if recalled(_stored, file) is None:
         with contextlib.suppress(OSError):
             file.unlink(missing_ok=True)
-    return train(recipe, images, held_out, file, penalty=penalty, progress=progress)
+    return train(recipe, images, held_out, file, penalty=penalty, device=best_device(), progress=progress).cpu()
 
 
 @torch.inference_mode()
@@ -189,7 +190,7 @@ def accuracy(network: nn.Module, images: Images) -> float:
 
 def _train_epoch(
     network: nn.Module,
-    batches: tqdm,
+    batches: Bar,
     optimizer: torch.optim.Optimizer,
     schedule: OneCycleLR,
     recipe: Recipe,
@@ -237,7 +238,10 @@ def batches_of(
 ) -> Iterator[tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]]:
     """Yield the epoch's batches, shuffled, cropped and flipped: a function of seed and epoch alone."""
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
-    for batch in torch.randperm(len(images), generator=generator).split(recipe.batch_size):
+    batches = torch.randperm(len(images), generator=generator).split(recipe.batch_size)
+    if len(batches) > 1 and len(batches[-1]) == 1:  # batch norm has nothing to normalise by
+        batches = (*batches[:-2], torch.cat(batches[-2:]))
+    for batch in batches:
         chosen = images[batch]
         x = crop_and_flip(chosen.rgb(), generator)
         yield cut_out(x, recipe.cutout, generator) if recipe.cutout else x, chosen.labels
@@ -273,7 +277,10 @@ def cut_out(x: Float[Tensor, "n c h w"], side: int, generator: torch.Generator) 
 
 def _save(belongs: dict, state: dict, epochs: int, checkpoint: Path) -> None:
     with written_whole(checkpoint) as draft:
-        torch.save({**belongs, "epochs": epochs, **{k: v.state_dict() for k, v in state.items()}}, draft)
+        try:
+            torch.save({**belongs, "epochs": epochs, **{k: v.state_dict() for k, v in state.items()}}, draft)
+        except RuntimeError as error:  # what torch makes of a full disk
+            raise OSError(str(error).splitlines()[0]) from error
 
 
 def _stored(checkpoint: Path) -> dict:

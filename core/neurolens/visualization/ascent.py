@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from neurolens.lens import OUTPUT, Lens, Precision
 from neurolens.units import Objective
 from neurolens.visualization.priors import Jitter, Prior
+from neurolens.watching import Bar
 
 OptimizerMaker = Callable[..., torch.optim.Optimizer]
 
@@ -186,7 +186,7 @@ class Ascent:
         """Take all steps. An interrupt ends it early and keeps what was reached; returns itself."""
         done = max(0, self.index)
         try:
-            with tqdm(total=self.steps, initial=done, desc="ascent", disable=not progress, leave=False) as bar:
+            with Bar(total=self.steps, initial=done, desc="ascent", disable=not progress, leave=False) as bar:
                 for step in self:
                     bar.update(step.index - bar.n)
         except KeyboardInterrupt:

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from neurolens.cache import cache_folder, load_arrays, recalled, remembered, save_arrays
 from neurolens.lens import Lens, Precision
@@ -20,6 +19,7 @@ from neurolens.studies.cards import SHIPPED
 from neurolens.studies.study import Study
 from neurolens.units import LayerUnit
 from neurolens.visualization.ascent import Ascent
+from neurolens.watching import Bar
 
 TOGETHER = 64  # units that climb in one batch
 LEAK = 0.1  # through closed ReLUs, for units that the start leaves silent
@@ -110,7 +110,7 @@ def build_atlas(
     if checkpoint is not None:
         found = _earlier(checkpoint, found)
     rest = [units[first : first + TOGETHER] for first in range(len(found.images), len(units), TOGETHER)]
-    with tqdm(total=len(units), initial=len(found.images), desc="atlas", disable=not progress, leave=False) as bar:
+    with Bar(total=len(units), initial=len(found.images), desc="atlas", disable=not progress, leave=False) as bar:
         for some in rest:
             images, scores = climb_from(start, lens, some, learning_rate, steps, precision)
             found = replace(found, images=torch.cat([found.images, images]), scores=torch.cat([found.scores, scores]))

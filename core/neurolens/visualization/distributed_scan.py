@@ -4,12 +4,11 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tqdm.auto import tqdm
-
 from neurolens.lens import Lens, Precision
 from neurolens.studies.data import Images
 from neurolens.studies.study import Study, open_study
 from neurolens.visualization.scan import Scan, scan
+from neurolens.watching import Bar
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -72,7 +71,7 @@ def scan_on(
         raise RuntimeError("`client` has no workers; start one: dask worker ADDRESS")
     work = functools.partial(_scan_shard, layers=layers, neurons=neurons, batch_size=batch_size, precision=precision)
     parts = [client.submit(work, open_part, shard, pure=False, retries=RETRIES) for shard in shards]
-    with tqdm(total=len(parts), desc="shards", disable=not progress, leave=False) as bar:
+    with Bar(total=len(parts), desc="shards", disable=not progress, leave=False) as bar:
         for part in parts:
             part.add_done_callback(lambda _: bar.update())
         *_held, last = _added_up(client, parts)  # what nobody holds is not made again where a worker takes it along

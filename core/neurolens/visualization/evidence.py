@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from neurolens.lens import Lens, Precision
 from neurolens.units import Objective
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.attribution import HeatMap
+from neurolens.watching import Bar
 
 BATCH = 100  # images under the same patch at once
 
@@ -55,7 +55,7 @@ def occlusion(
         return objective.score(run(x), lens.classes).cpu()
 
     found = []
-    with tqdm(total=len(images), desc="occlusion", disable=not progress, leave=False) as bar, torch.no_grad():
+    with Bar(total=len(images), desc="occlusion", disable=not progress, leave=False) as bar, torch.no_grad():
         for some, colour in zip(images.split(BATCH), mean.split(BATCH), strict=True):
             whole, drops = score(some), []
             for row, column in itertools.product(rows, columns):
@@ -128,7 +128,7 @@ def super_images(
     objective = lens[target]
     scaled = [rate * objective for rate in learning_rates for _ in start]
     climb = Ascent(lens, scaled, start.repeat(len(learning_rates), 1, 1, 1), 1.0, steps, precision=precision)
-    for _ in tqdm(climb, "super images", steps + 1, disable=not progress, leave=False):
+    for _ in Bar(climb, "super images", steps + 1, disable=not progress, leave=False):
         pass
     end = climb.images.cpu().view(len(learning_rates), *start.shape)
     return SuperImages(str(objective), tuple(learning_rates), steps, start, end)

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from scipy import ndimage
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from neurolens.lens import Lens, Precision
 from neurolens.units import ClassUnit, logit
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.attribution import difference_map
+from neurolens.watching import Bar
 
 SLOPE, SMOOTH = (-1 / 2, 0, 1 / 2), (1 / 4, 1 / 2, 1 / 4)  # the two factors of Sobel's filter, per pixel
 
@@ -101,7 +101,7 @@ def fool(
     images = images.cpu()
     objective, index = lens[logit(target)], ClassUnit("logit", target).index(lens.classes)
     ends, first, last, flips = [], [], [], []
-    with tqdm(total=len(images) * (steps + 1), desc="fooling", disable=not progress, leave=False) as bar:
+    with Bar(total=len(images) * (steps + 1), desc="fooling", disable=not progress, leave=False) as bar:
         for batch in images.split(batch_size):
             flip = torch.full((len(batch),), -1)
             for step in Ascent(lens, objective, batch, learning_rate, steps, precision=precision):

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from neurolens.lens import OUTPUT, Lens
 from neurolens.units import logit
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.priors import Prior
 from neurolens.visualization.spectra import high_frequency_share
+from neurolens.watching import Bar
 
 PLAIN = "plain"
 FAINT = 0.01  # std of the noise on the grey start: next to nothing, so that what is seen is what was climbed
@@ -81,7 +81,7 @@ def climb_in_ways(
     targets = [logit(name) for name in lens.classes]
     found: dict[str, dict[str, list[Tensor]]] = {}
     levels = []
-    with tqdm(total=len(seeds) * len(ways) * (steps + 1), desc="climbs", disable=not progress, leave=False) as bar:
+    with Bar(total=len(seeds) * len(ways) * (steps + 1), desc="climbs", disable=not progress, leave=False) as bar:
         for seed in seeds:
             start = grey_starts(lens, seed)
             frames, history = {}, {}
@@ -160,7 +160,7 @@ def trade_off(
         raise ValueError(f"`weights` (={weights}) must name at least one strength")
     priors = [(), *((make(weight),) for weight in sorted(weights))]
     gains, shares = [], []
-    for some in tqdm(priors, "trade-off", disable=not progress, leave=False):
+    for some in Bar(priors, "trade-off", disable=not progress, leave=False):
         targets = [logit(name) for name in lens.classes]
         climb = Ascent(lens, targets, grey_starts(lens, seed), learning_rate, steps, priors=some, keep_range=keep_range)
         try:

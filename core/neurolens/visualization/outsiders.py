@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from neurolens import statistics
 from neurolens.lens import OUTPUT, Lens
 from neurolens.studies.data import Images
 from neurolens.visualization.spectra import frequencies
+from neurolens.watching import Bar
 
 BATCH, FAR = 250, 16  # images at a time; a value that not even unclipped noise has
 Named = Images | Mapping[str, Float[Tensor, "n c h w"]]  # images by what they show
@@ -282,7 +282,7 @@ def _predict(
         )
     batches = [(read, slice(i, i + BATCH)) for read, shown in parts for i in range(0, len(shown), BATCH)]
     logits, features = [], []
-    for read, part in tqdm(batches, "predictions", disable=not progress, leave=False):
+    for read, part in Bar(batches, "predictions", disable=not progress, leave=False):
         with torch.no_grad():
             outputs = lens.outputs(read(part), {layer, OUTPUT})
         logits.append(outputs[OUTPUT].cpu())

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from neurolens.cache import cache_folder, load_arrays, recalled, remembered, save_arrays
 from neurolens.lens import Lens, Precision
@@ -20,6 +19,7 @@ from neurolens.studies.data import Images
 from neurolens.studies.study import Study
 from neurolens.units import LayerUnit
 from neurolens.visualization.sketches import Extremes, Histogram, Moments, arrays_of, restored
+from neurolens.watching import Bar
 
 KEPT, BINS = 9, 64  # images at either end (the paper shows nine), and bins of a histogram
 SAVED_EVERY = 20  # batches
@@ -120,16 +120,16 @@ class Scan:
         return self.units[name], unit.channel * positions + (unit.neuron or 0)
 
     def class_means(self, name: str) -> Float64[Tensor, "k d"]:
-        """Return the mean value of each unit of `units[name]` over the images of each class."""
+        """Return the mean value of each unit of `units[name]` over the images of each class, NaN where it has none."""
         return self.units[name].class_sums / self.class_counts[:, None]
 
     def selectivity(self, name: str) -> Float64[Tensor, " d"]:
         """Return (μ_max - μ_rest) / (μ_max + μ_rest) of each unit's class means (Morcos et al. 2018).
 
         μ_rest is the mean over the other classes. From 0, no preference, to 1, active for one class alone; 0 where
-        a unit is dead. Meant for units behind a ReLU.
+        a unit is dead. Meant for units behind a ReLU. Classes without images do not count.
         """
-        means = self.class_means(name)
+        means = self.class_means(name)[self.class_counts > 0]
         best = means.amax(0)
         rest = (means.sum(0) - best) / (len(means) - 1)
         return ((best - rest) / (best.abs() + rest.abs())).nan_to_num(0)
@@ -221,7 +221,7 @@ def scan(
         found = _earlier(checkpoint, found)
     batches = range(indices.start + len(found), indices.stop, batch_size)
     try:
-        with tqdm(total=len(indices), initial=len(found), desc="scan", disable=not progress, leave=False) as bar:
+        with Bar(total=len(indices), initial=len(found), desc="scan", disable=not progress, leave=False) as bar:
             for count, first in enumerate(batches, start=1):
                 batch = images[first : min(first + batch_size, indices.stop)]
                 found = _after(found, lens, batch, first)
