@@ -44,7 +44,7 @@ class Runner:
     Args:
         show: Called in the working thread with a frame and whether it is the final one, which may take its time.
         end: Called once when the work is over, with the error that ended it or None, and whether the stream
-            was exhausted (not stopped). By then `running` says whether something follows.
+            was exhausted (not stopped).
         fps: Frames shown per second, about.
         tell: Called now and then with the share done of what a frame takes (`neurolens.watching`), NaN where unknown.
 
@@ -72,8 +72,11 @@ class Runner:
 
     @property
     def running(self) -> bool:
-        """Whether a stream is being drained, or is about to be."""
-        return self._next is not None or (self._work is not None and not self._work.ending)
+        """Whether a stream is being drained; within `end`, whether another one follows."""
+        work = self._work
+        if work is None or (work.ending and work.thread == threading.get_ident()):
+            return self._next is not None
+        return not work.over.is_set()
 
     def start(self, frames: Iterable[Any], *, blocking: bool = False) -> None:
         """Drain `frames`, after stopping whatever ran before; `blocking` does it in the calling thread.

@@ -51,6 +51,7 @@ def test_the_table_says_who_is_shown_up_and_is_data():
         "chance": 0.1,
         "expected": True,
         "over": "pictures",
+        "gap": None,
         "found": True,
         "right": True,
     }

@@ -90,14 +90,15 @@ class Claim:
     def judge(self, setting: str, measured: Mapping[str, Estimate]) -> "Verdict":
         """Hold the measured quantities against the rule.
 
-        Where one of them could not be measured the claim is not testable, unless another one surely fails.
+        Where one of them could not be measured the claim is not testable, unless another one surely fails and none
+        speaks for it.
         """
         found = [(check, measured[check.quantity]) for check in self.checks]
         held = [check.holds(estimate) for check, estimate in found]
         some = any(holds and not check.guard for (check, _), holds in zip(found, held, strict=True))
         outcome: Outcome = "reproduced" if all(held) else "partly" if some else "not reproduced"
         unknown = any(math.isnan(estimate.value) for _, estimate in found)
-        if unknown and not any(check.fails(estimate) for check, estimate in found):
+        if unknown and (some or not any(check.fails(estimate) for check, estimate in found)):
             outcome = "not testable"
         return Verdict(self, dict(measured), outcome, setting)
 
