@@ -23,19 +23,21 @@ from types import SimpleNamespace
 import jupytext
 import nbformat
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 HERE = Path(__file__).resolve().parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 COSTS, TEACHING = HERE / "costs.json", HERE.parent / "TEACHING.md"
-MARK, END = "<!-- costs: from `python notebooks/build.py --measure` -->", "<!-- end of the costs -->"
+BUDGETS = "fast", "cpu"  # that are measured
+LEDGER = "nl.stored_verdicts(lesson.notebook)"
+MARK, END = "<!-- costs: from `python notebooks/build.py --measure fast | cpu` -->", "<!-- end of the costs -->"
 IMPORT_OR_INSTALL = """\
 try:
     import neurolens as nl
 except ModuleNotFoundError:
-    %pip install -q "neurolens[lab] @ git+{address}@{tag}"
+    %pip install -q "neurolens[colab] @ git+{address}@{tag}"
     import neurolens as nl"""
 SETUP = """
 import neurolens_widgets as nw
@@ -137,8 +139,22 @@ def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return executed
 
 
-def measure(source: Path) -> dict[str, object]:
-    """Run the learner's notebook in `fast` on one core and the built-in study; return its seconds and peak memory."""
+def show_ledger(source: Path) -> None:
+    """Show in the executed notebook what the ledger holds of its claims by now; nothing else is run again."""
+    import neurolens as nl
+
+    file = HERE / "solutions" / source.name.replace(".py", ".ipynb")
+    notebook = nbformat.read(file, as_version=4)
+    for cell in notebook.cells:
+        if cell.source == LEDGER:
+            board = nl.stored_verdicts(source.stem[:2])
+            shown = {"text/html": board._repr_html_(), "text/plain": repr(board)}
+            cell.outputs = [new_output("execute_result", shown, execution_count=cell.execution_count)]
+    file.write_text(text_of(notebook))
+
+
+def measure(source: Path, budget: str) -> dict[str, int]:
+    """Run the learner's notebook on one core and the built-in study; return its seconds and peak memory in MB."""
     program = (
         "import resource, sys, nbformat; from nbclient import NotebookClient; "
         "NotebookClient(nbformat.read(sys.argv[1], 4), timeout=1800).execute(cwd=sys.argv[2]); "
@@ -147,7 +163,7 @@ def measure(source: Path) -> dict[str, object]:
     one_core = {
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
-        "NEUROLENS_BUDGET": "fast",
+        "NEUROLENS_BUDGET": budget,
         "NEUROLENS_STUDY": "planted",
     }
     started = time.monotonic()
@@ -164,23 +180,24 @@ def measure(source: Path) -> dict[str, object]:
     return {"seconds": round(time.monotonic() - started), "megabytes": int(done.stdout.split()[-1])}
 
 
-def costs_table(costs: dict[str, dict[str, int]]) -> str:
+def costs_table(costs: dict[str, dict[str, dict[str, int]]]) -> str:
     """Return what each notebook needs, as the table of TEACHING.md."""
-    lines = ["| notebook | section | needs | minutes | seconds | peak MB |", "|---|---|---|---|---|---|"]
+    heads = ("notebook", "section", "needs", "minutes", *(f"`{b}`: {what}" for b in BUDGETS for what in ("s", "MB")))
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for source in sources():
         lesson, cost = lesson_of(source), costs.get(source.stem, {})
-        machine = f"{cost.get('seconds', '–')} | {cost.get('megabytes', '–')}"
+        known = (cost.get(budget, {}).get(what, "–") for budget in BUDGETS for what in ("seconds", "megabytes"))
         link = f"[`{source.stem}`](notebooks/{source.stem}.ipynb)"
-        lines.append(f"| {link} | {lesson.paper} | {lesson.needs} | {lesson.minutes} | {machine} |")
+        lines.append(f"| {' | '.join(map(str, (link, lesson.paper, lesson.needs, lesson.minutes, *known)))} |")
     return "\n".join(lines)
 
 
-def write_costs(chosen: list[Path]) -> None:
+def write_costs(chosen: list[Path], budget: str) -> None:
     """Measure these notebooks, keep the numbers, and write the table between its marks."""
     costs = json.loads(COSTS.read_text()) if COSTS.exists() else {}
     for source in chosen:
-        costs[source.stem] = measure(source)
-        print(f"{source.stem}: {costs[source.stem]}", flush=True)
+        costs.setdefault(source.stem, {})[budget] = measure(source, budget)
+        print(f"{source.stem}, {budget}: {costs[source.stem][budget]}", flush=True)
         COSTS.write_text(json.dumps(dict(sorted(costs.items())), indent=1) + "\n")
     text = TEACHING.read_text()
     head, rest = text.split(MARK, 1)
@@ -217,7 +234,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Build the course's notebooks from notebooks/src.")
     parser.add_argument("numbers", nargs="*", metavar="NN", help="which notebooks (default: all)")
     parser.add_argument("--execute", action="store_true", help="also run them, into notebooks/solutions")
-    parser.add_argument("--measure", action="store_true", help="time them on one core, for TEACHING.md")
+    parser.add_argument("--ledger", action="store_true", help="show in the executed ones what the ledger holds by now")
+    parser.add_argument("--measure", choices=BUDGETS, help="time them in this budget on one core, for TEACHING.md")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if one is stale")
     options = parser.parse_args(arguments)
     chosen = [one for one in sources() if not options.numbers or one.stem[:2] in options.numbers]
@@ -228,7 +246,11 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(stale) or f"{len(chosen)} notebooks are up to date")
         return int(bool(stale))
     if options.measure:
-        write_costs(chosen)
+        write_costs(chosen, options.measure)
+        return 0
+    if options.ledger:
+        for source in chosen:
+            show_ledger(source)
         return 0
     for source in chosen:
         (HERE / f"{source.stem}.ipynb").write_text(text_of(build(source)))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -28,6 +29,15 @@ def test_requirements_take_torch_without_cuda_and_ourselves():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert ".[lab]" in lines
     assert "lab" in extras
+
+
+def test_the_small_budget_unless_the_reader_asks_for_another():
+    script = BINDER / "start"
+    assert os.access(script, os.X_OK)
+    for asked, said in (({}, "fast"), ({"NEUROLENS_BUDGET": "cpu"}, "cpu")):
+        environment = {"PATH": os.environ["PATH"], **asked}
+        command = [script, "sh", "-c", "echo $NEUROLENS_BUDGET"]
+        assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip() == said
 
 
 def test_post_build_fails_loudly():

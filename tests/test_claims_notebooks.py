@@ -1,13 +1,16 @@
 """What `neurolens claims run` measures is what the claim's notebook measures, number for number."""
 
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
+import nbformat
 import neurolens as nl
 import pytest
-from neurolens.claims import CLAIMS, RUNS, Verdict
+from neurolens.claims import CLAIMS, RUNS, Verdict, read_records
+from neurolens.claims.records import SHIPPED
 
 SOURCES = Path(__file__).resolve().parents[1] / "notebooks" / "src"
 NOTEBOOKS = sorted({claim.notebook for claim in CLAIMS.values()})
@@ -37,3 +40,35 @@ def test_the_ledger_and_the_notebook_measure_the_same(notebook, planted_cache, m
         assert len(again.seeds) > 1 or RUNS[id].seeds is None
         for quantity, estimate in verdict.measured.items():
             assert str(again.measured[quantity]) == str(estimate), f"{id}: {quantity}"
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_an_executed_notebook_shows_what_the_ledger_holds(notebook):
+    executed = nbformat.read(SOURCES.parent / "solutions" / f"{notebook}.ipynb", as_version=4)
+    (cell,) = (cell for cell in executed.cells if cell.source == "nl.stored_verdicts(lesson.notebook)")
+    (output,) = cell.outputs
+    cure = "python notebooks/build.py --ledger"
+    assert output.data["text/html"] == nl.stored_verdicts(notebook[:2])._repr_html_(), cure
+
+
+SHOWN = re.compile(r"<th[^>]*>Claim</th><td[^>]*>([a-z-]+) .*?<th[^>]*>Verdict</th><td[^>]*>([a-z ]+)</td>", re.S)
+PRINTED = re.compile(r"^([a-z-]+): (reproduced|partly|not reproduced|not testable) \(", re.MULTILINE)
+STUDY = re.compile(r"budget (\w+) · study (\w+)")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_an_executed_notebook_and_the_ledger_come_to_the_same_verdict(notebook):
+    text = (SOURCES.parent / "solutions" / f"{notebook}.ipynb").read_text()
+    pages = [
+        page if isinstance(page, str) else "".join(page)
+        for cell in json.loads(text)["cells"]
+        for output in cell.get("outputs", [])
+        for page in [output.get("data", {}).get("text/html", output.get("text", ""))]
+    ]
+    budget, study = STUDY.search("".join(pages)).groups()
+    found = dict(match.groups() for page in pages for form in (SHOWN, PRINTED) for match in form.finditer(page))
+    assert found
+    stored = {(one.id, one.study, one.budget): one for one in read_records(SHIPPED)}
+    for id, outcome in found.items():
+        if record := stored.get((id, study, budget)):
+            assert record.verdict.outcome == outcome, id

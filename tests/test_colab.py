@@ -1,5 +1,6 @@
 """A notebook's first cell where Colab is: the custom widget manager is switched on, torch and numpy stay."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -51,3 +52,19 @@ def test_no_install_line_replaces_torch_or_numpy():
     for name, cell in first_cells():
         assert "torch" not in cell, name
         assert "numpy" not in cell, name
+
+
+def test_with_a_public_address_each_notebook_installs_in_one_line_and_has_its_badges(monkeypatch):
+    spec = importlib.util.spec_from_file_location("build", ROOT / "notebooks" / "build.py")
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    monkeypatch.setattr(build, "public_address", lambda: ("https://github.com/some/where", "v9.9"))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    pinned = [one for one in extras["colab"] if "==" in one]
+    assert sorted(one.partition("==")[0] for one in pinned) == ["bqplot", "ipycanvas"]
+    assert not any(one.startswith(("jupyterlab", "ipykernel", "torch", "numpy")) for one in extras["colab"])
+    for source in build.sources():
+        head, _, setup = build.build(source).cells[:3]
+        assert 'pip install -q "neurolens[colab] @ git+https://github.com/some/where@v9.9"' in setup.source
+        assert f"colab.research.google.com/github/some/where/blob/v9.9/notebooks/{source.stem}.ipynb" in head.source
+        assert f"mybinder.org/v2/gh/some/where/v9.9?labpath=notebooks/{source.stem}.ipynb" in head.source

@@ -87,7 +87,9 @@ def made(**images):
     n = len(images["plain"])
     score = dict.fromkeys(images, torch.ones(n))
     grown = {way: 0.5 + (2 if way == "plain" else 1) * (image - 0.5) for way, image in images.items()}
-    return nl.Climbs(tuple(f"class {i // 2}" for i in range(n)), torch.ones(n), images, score, grown, score, images, "by hand")
+    return nl.Climbs(
+        tuple(f"class {i // 2}" for i in range(n)), torch.ones(n), images, score, grown, score, images, "by hand"
+    )
 
 
 REAL = picture(0.01, 0.2)

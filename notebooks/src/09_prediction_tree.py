@@ -247,6 +247,38 @@ for filter, classes in list(whole.serves.items())[:5]:
     print(f"{filter} serves {', '.join(classes)}")
 
 # %% [markdown]
+# Classes are known everywhere. Parts and backdrops are known in the built-in study alone: does its tree of all classes
+# follow them, too? From the root to the leaves, beside random trees of the same shape:
+
+# %%
+truth = nl.open_study("planted")
+seen = truth.test[: lesson.pick(fast=200, cpu=1000, gpu=1000)]
+traits = nl.claims.planted_traits(len(seen))
+of_all = nl.grow_category_tree(truth.lens("all"), seen)
+for name, (ours, chance) in nl.claims.traits_by_depth(of_all, traits).items():
+    print(f"{name:9} {' → '.join(f'{x:.2f}' for x in ours)}   random {' → '.join(f'{x:.2f}' for x in chance)}")
+
+# %% [markdown]
+# ## Measure: where do others fall off?
+# Images that the tree has not seen go down until all of a node's images are nearer to its middle than they are. The
+# share that leaves, and how far down the way they come:
+
+# %%
+others = study.train.sample(min(lesson.pick(fast=300, cpu=2000, gpu=10_000), len(study.train)), seed=lesson.seed)
+left = nl.claims.falling_off(tree, lens, others, each=lesson.pick(fast=3, cpu=50, gpu=200))
+for name, (share, way) in sorted(left.items(), key=lambda one: -one[1][1]):
+    print(f"{name:10} {share.value:4.0%} leave [{share.low:.0%}, {share.high:.0%}], after {way:.0%} of the way")
+
+# %% [markdown]
+# ## Measure: what if we had read it otherwise?
+# The paper leaves three things open: a pair's vector (mean or midpoint), whether the distance counts reachable filters
+# only, and whether an effect is a fall or any change. How much of tree and paths stays, over all classes:
+
+# %%
+for reading, numbers in nl.claims.other_readings(lens, test, each=lesson.pick(fast=3, cpu=20, gpu=50)).items():
+    print(reading, *(f"{what} {estimate}" for what, estimate in numbers.items()), sep="\n   ")
+
+# %% [markdown]
 # ## Measure: would it come back?
 # Other images of the category, the same images mirrored, another network: how much of tree and path is the same? An
 # image's path shares filters with *any* other image's, so that is the number to compare with.
@@ -261,9 +293,6 @@ for name, estimate in nl.claims.tree_stability(lens, study.lens(judge), test, se
 # the images of a node share? Then: do the filters of a path look at the parts, more than other active filters do?
 
 # %%
-truth = nl.open_study("planted")
-seen = truth.test[: lesson.pick(fast=200, cpu=1000, gpu=1000)]
-traits = nl.claims.planted_traits(len(seen))
 print(nl.claims.measure_coherence(truth.lens("all"), truth.lens("reseeded"), seen, traits=traits))
 
 # %%

@@ -41,6 +41,9 @@ from neurolens.claims.outsiders import ood_cat_dog as ood_cat_dog
 from neurolens.claims.outsiders import ood_plane_dog as ood_plane_dog
 from neurolens.claims.penalty import PenaltyTraining as PenaltyTraining
 from neurolens.claims.penalty import penalty_training as penalty_training
+from neurolens.claims.readings import falling_off as falling_off
+from neurolens.claims.readings import other_readings as other_readings
+from neurolens.claims.readings import traits_by_depth as traits_by_depth
 from neurolens.claims.records import Move as Move
 from neurolens.claims.records import Record as Record
 from neurolens.claims.records import read_records as read_records

@@ -68,9 +68,12 @@ class Row:
 
     @property
     def counts(self) -> tuple[str, str]:
-        """Numbers of observations and of seeds behind it."""
-        found = self.record.headline if self.record else None
-        return str(found.n) if found else "–", str(len(self.record.seeds)) if self.record else "–"
+        """Numbers of observations and of seeds behind it; of small networks beside one network, theirs as well."""
+        if self.record is None:
+            return "–", "–"
+        found, small = self.record.headline, self.record.measured.get(self.claim.beside)
+        seeds = str(len(self.record.seeds)) if small is None else f"1; {small.n}"
+        return str(found.n) if found else "–", seeds
 
     def as_json(self) -> dict[str, Any]:
         """Return all that is known, null where nothing is."""
