@@ -156,8 +156,8 @@ class Tiles(widgets.Box):
     The pixels are one canvas; over each tile lies a button, so that the pointer and the page's scrolling meet
     ordinary HTML. After a click on a tile the canvas hears keys: arrows, Home and End select, Tab leaves. Until then
     it is inert, no stop of the Tab key: it would hold whoever comes by until the kernel answers; the marked tile's
-    button is one, or the first's. The class `nl-tab-stop` makes the canvas one from the start, where `leave` knows the
-    next stop and the one before.
+    button is one, or the first's, unless `leave` is given: then another part does as well, or the class `nl-tab-stop`
+    makes the canvas one from the start, and `leave` knows the next stop and the one before.
 
     Args:
         size: Height and width of an image in pixels.
@@ -262,8 +262,8 @@ class Tiles(widgets.Box):
             self.buttons.append(button)
 
     def _let_tab_stop(self) -> None:
-        """Make the marked tile, or the first, a stop of the Tab key, unless the canvas is one."""
-        if self._select is None or "nl-tab-stop" in self._dom_classes or not self._row.children:
+        """Make the marked tile, or the first, a stop of the Tab key, unless another part does as well (`leave`)."""
+        if self._select is None or self._leave is not None or not self._row.children:
             return
         shown = self.buttons[: len(self._row.children)]
         stop = self._marked if self._marked in shown else shown[0]

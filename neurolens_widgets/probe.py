@@ -161,7 +161,7 @@ class Probe(Card):
 
     def _take(self, name: str, content: bytes) -> None:
         """Look at a picture that was dropped."""
-        self.attempt(lambda: self.look(nl.read_picture(content, self.study.test.size), name))
+        self.attempt(lambda: self.look(nl.read_picture(content, self.study.test.size, name), name))
 
 
 class ProbeView:

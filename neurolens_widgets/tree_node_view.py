@@ -9,6 +9,7 @@ from neurolens.clustering.tree_node import Node
 from neurolens_widgets.canvas import Pixels, Tiles, enlargement, paint, rgba
 from neurolens_widgets.parts import box
 from neurolens_widgets.readouts import HistogramChart, text
+from neurolens_widgets.tree_images import NONE
 
 if TYPE_CHECKING:
     from neurolens_widgets.tree_explorer import TreeExplorer
@@ -33,6 +34,7 @@ class NodeView:
         self.optimum = Pixels(*size, enlargement(max(size), 192)).add_class("nl-optimum")
         self.captions = [text("", "nl-caption") for _ in range(3)]
         self._images: list[int] = []
+        self._marked = NONE
         self.chart = HistogramChart()
         canvases = (self.members, self.top, self.optimum)
         pictures = [box([canvas, words], "nl-figure") for canvas, words in zip(canvases, self.captions, strict=True)]
@@ -40,6 +42,11 @@ class NodeView:
         self._filter_parts, self._optimum_part = [*pictures[1:], chart], pictures[2]
         below = box([chart, box([self.facts], "nl-panel", "nl-panel-bars")], "nl-wrap", row=True)
         self.part = box([self.title, box(pictures, "nl-wrap", row=True), below], "nl-stage", "nl-node")
+
+    def mark(self, image: int) -> None:
+        """Put the frame round this image, if it is one of those shown."""
+        self._marked = image
+        self.members.mark(self._images.index(image) if image in self._images else None)
 
     def show(self) -> None:
         """Show the node: first its images, then its filter, which may have to be looked up."""
@@ -69,6 +76,7 @@ class NodeView:
         self.captions[0].value = f"<b>{count}</b><span>Click one to trace it{more}{middle}</span>"
         names = [explorer.pictures.name(image) for image in self._images]
         paint(self.members.hold([explorer.pictures.shown(image) for image in self._images], names))
+        self.mark(self._marked)
 
     def _show_filter(self, address: str) -> None:
         found = self.explorer.evidence(address)

@@ -230,6 +230,7 @@ class TreeView:
         """Put the frame round the image that is traced."""
         traced = getattr(self.explorer, self._slot)
         self.strip.mark(self._strip_of.index(traced) if traced in self._strip_of else None)
+        self.node.mark(traced)
 
     def _pick(self, image: int) -> None:
         self.explorer.attempt(lambda: setattr(self.explorer, self._slot, image))
@@ -244,7 +245,7 @@ class TreeView:
         if content is None:
             raise ValueError(f"`{name}` must be a picture of 8 MB at most; make it smaller, or choose another")
         explorer = self.explorer
-        picture = nl.read_picture(bytes(content), explorer.lens.size)
+        picture = nl.read_picture(bytes(content), explorer.lens.size, name)
         setattr(explorer, self._slot, explorer.pictures.add(picture))
         needed = "×".join(map(str, explorer.lens.size))
         said = f"{escape(name)} was brought to {needed} pixels, as the network needs"

@@ -245,6 +245,30 @@ def test_another_tree_and_a_reload(notebook, tree):
     expect(page.locator(".nl-title h3")).to_have_text("Node 199")
 
 
+def test_an_image_is_traced_and_a_member_picked_without_the_pointer(notebook, tree):
+    page = notebook.page
+    page.locator(".nl-slots-one", has_text="red").click()
+    notebook.python("explorer.selected = explorer.tree.root")
+    for place in (".nl-strip", ".nl-members"):
+        stop = page.locator(f"{place} .nl-tile[tabindex='0']")
+        expect(stop).to_have_count(1)
+        stop.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.activeElement.tagName === 'CANVAS'")
+        expect(tree.locator(".way-0 .head")).to_be_attached()
+        first = says(notebook, "explorer.image")
+        page.keyboard.press("ArrowRight")
+        for _ in range(50):
+            if says(notebook, "explorer.image") != first:
+                break
+            page.wait_for_timeout(100)
+        assert says(notebook, "explorer.image") != first
+        page.keyboard.press("Tab")  # goes back to the tile's button, from where Tab goes on
+        page.wait_for_function("() => document.activeElement.classList.contains('nl-tile')")
+    title = page.locator(".nl-strip .nl-tile").first.get_attribute("title")
+    assert title.startswith(says(notebook, "explorer.pictures.name(explorer._view._strip_of[0])"))
+
+
 def test_dark_and_narrow(notebook, tree, screenshots):
     page = notebook.page
     notebook.python("explorer.category = 'lion'; explorer.image = 20")

@@ -40,7 +40,7 @@ def test_a_picture_dropped_on_the_tree(notebook, tree, tmp_path):
     expect(tree.locator(".way-0 .head")).to_contain_text("your picture 1")
     expect(notebook.page.locator(".nl-pick")).to_contain_text("dropped.png was brought to 32×32")
     stage.evaluate(DROP, [list(b"no picture"), "text.png"])
-    expect(notebook.page.locator(".nl-errors")).to_contain_text("cannot identify")
+    expect(notebook.page.locator(".nl-errors")).to_contain_text("(=text.png) is no picture of a known format")
 
 
 def test_believe_it_or_not(notebook):

@@ -15,7 +15,9 @@ from neurolens.studies.sources import IMAGE_ENDINGS, eight_bits
 LARGEST = 178_956_970  # pixels above which a picture is taken for a bomb, as Pillow warns
 
 
-def read_picture(file: Path | bytes | Image.Image, size: tuple[int, int]) -> Float[Tensor, "c h w"]:
+def read_picture(
+    file: Path | bytes | Image.Image, size: tuple[int, int], name: str = "in memory"
+) -> Float[Tensor, "c h w"]:
     """Return a picture of any size and kind as RGB in [0, 1], scaled to this size; the ends of its longer side are cut.
 
     Of a moving picture the first frame is taken; transparent places become white.
@@ -23,12 +25,13 @@ def read_picture(file: Path | bytes | Image.Image, size: tuple[int, int]) -> Flo
     Args:
         file: Where it is, the content of a file, or an image of PIL's.
         size: Height and width.
+        name: What to call it in an error, where it is no file.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no picture, a damaged one, or far too large.
     """
-    name = repr(str(file)) if isinstance(file, Path) else "in memory"
+    name = repr(str(file)) if isinstance(file, Path) else name
     try:
         content = file.read_bytes() if isinstance(file, Path) else file
         opened = Image.open(io.BytesIO(content)) if isinstance(content, bytes) else content
