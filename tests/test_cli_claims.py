@@ -1,9 +1,11 @@
 """neurolens claims as its users type it."""
 
 import json
+import os
 
 import pytest
 from neurolens import claims_cli, cli
+from neurolens.cache import cache_folder
 from neurolens.claims import CLAIMS, Record, records
 from neurolens.statistics import Estimate
 from typer.testing import CliRunner
@@ -64,6 +66,26 @@ def test_results_go_where_asked_beside_what_is_there(tmp_path, planted_cache, mo
     assert run("run", "histogram-depth", "--budget", "fast", "--out", str(file)).exit_code == 0
     assert [one.id for one in records.read_records(file)] == ["acc-cat-dog", "histogram-depth"]
     assert not records.own_results().exists()
+
+
+def test_fresh_measures_in_an_empty_cache_and_stores_in_the_old_one(planted_cache, monkeypatch):
+    seen = []
+
+    def measured(id, study, budget, **_):
+        seen.append((os.environ["NEUROLENS_CACHE"], [*cache_folder().iterdir()]))
+        return records.Record(
+            id, "planted", "fast", 0, ("all",), (0,), "x", "fp32", "0", "2", "toy",
+            {check.quantity: Estimate(0.5, 0.4, 0.6, 9) for check in CLAIMS[id].checks},
+        )  # fmt: skip
+
+    monkeypatch.setattr(claims_cli, "open_study", lambda name: planted_cache)
+    monkeypatch.setattr(claims_cli, "measure_claim", measured)
+    before = os.environ["NEUROLENS_CACHE"]
+    for options in ((), ("--fresh",)):
+        assert run("run", "umap", "--budget", "fast", *options).exit_code == 0
+    assert os.environ["NEUROLENS_CACHE"] == before == seen[0][0] != seen[1][0]
+    assert seen[1][1] == []
+    assert [one.id for one in records.read_records(records.own_results())] == ["umap"]
 
 
 def test_mistakes_are_refused_before_anything_is_measured(tmp_path, monkeypatch, planted_cache):

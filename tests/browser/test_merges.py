@@ -1,5 +1,7 @@
 """A learner clicks a category of the spanning tree and plays the merges one by one."""
 
+import re
+
 import pytest
 from labdrive import MINUTE
 from playwright.sync_api import expect
@@ -23,6 +25,18 @@ ANSWER = """async place => {  // milliseconds from a click on a node to the word
 TOO_WIDE = """box => [...box.querySelectorAll('*')].filter(e => e.scrollWidth > e.clientWidth + 1
     && e.clientWidth && getComputedStyle(e).overflowX !== 'visible'
     && !e.matches('.nl-scroll, .nl-distances th')).map(e => e.className)"""
+
+
+SLOW = """
+import time
+from neurolens.watching import Bar
+quick = nl.measure_categories
+def slow(*given, **options):
+    for _ in Bar(range(300), disable=True):
+        time.sleep(0.1)
+    return quick(*given, **options)
+nl.measure_categories = slow
+"""
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +109,18 @@ def test_noise_joins_and_another_layer_is_measured(notebook, shown):
     shown.locator(".nl-noise input").uncheck()
     expect(shown.locator(".nl-mst g.node")).to_have_count(10)
     shown.locator(".nl-layers-one", has_text="layer4").click()
+
+
+def test_what_is_measured_says_how_far_it_is_and_can_be_stopped(notebook, shown):
+    notebook.python(SLOW)
+    expect(shown.locator(".nl-stop-work")).to_be_hidden()
+    shown.locator(".nl-layers-one", has_text="layer1").click()
+    expect(shown.locator(".nl-pill")).to_contain_text(re.compile(r"measuring \d+%"))
+    shown.locator(".nl-stop-work").click()
+    expect(shown.locator(".nl-layers-one.mod-primary")).to_have_text("layer4")
+    expect(shown.locator(".nl-pill")).to_have_count(0)
+    expect(shown.locator(".nl-head")).to_contain_text("layer4")
+    notebook.python("nl.measure_categories = quick")
 
 
 def test_a_click_redraws_at_once(notebook, shown):

@@ -114,7 +114,7 @@ def super_training(
         progress: Show a progress bar.
     """
     found: dict[str, dict[int, list[float]]] = {kind: {k: [] for k in counts} for kind in ("super", "real")}
-    tuned: dict[str, list[float]] = {"before": [_accuracy(lens, test)], "super": [], "real": []}
+    tuned: dict[str, list[float]] = {"before": [accuracy(lens.network, test)], "super": [], "real": []}
     highest = lens.stages[-1], [name for name in lens.layers if len(lens.layers[name]) == 1][-1]
     weights = {name: mask for layer in highest for name, mask in module_weights(lens.network, layer).items()}
     with Bar(total=seeds * (2 * len(counts) + 1), desc="super-train", disable=not progress, leave=False) as bar:
@@ -132,10 +132,6 @@ def super_training(
         f"{len(lens.classes)} classes, {seeds} seeds, tested on {len(test)} {test.split} images of {test.source}"
     )
     return SuperTraining(tuple(counts), found, tuned, 1 / len(lens.classes), setting)
-
-
-def _accuracy(lens: Lens, test: Images) -> float:
-    return (lens.logits(test.rgb()).argmax(1).cpu() == test.labels).double().mean().item()
 
 
 def _few(images: Images, k: int, seed: int) -> Images:

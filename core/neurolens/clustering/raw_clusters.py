@@ -37,11 +37,6 @@ class RawClusters:
         return 1 - self.counts.diag() / self.counts.sum(1)
 
     @property
-    def strayed(self) -> Float[Tensor, " k"]:
-        """The share of each class's images that lie in other clusters than its own."""
-        return 1 - self.counts.diag() / self.counts.sum(0)
-
-    @property
     def purity(self) -> float:
         """The share of all images that lie in the cluster of their class."""
         return (self.counts.diag().sum() / self.counts.sum()).item()
