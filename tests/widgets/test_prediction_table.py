@@ -1,5 +1,6 @@
 """The prediction table's traits and clicks, without a browser."""
 
+import threading
 from html import escape
 
 import neurolens as nl
@@ -130,6 +131,20 @@ def test_another_network_is_asked_in_the_background(shown, study, sets):
     shown.column = "owl"
     shown.network = "near_pair"  # knows no owl
     assert shown.column == shown.table.favourite("owl")
+
+
+def test_stop_goes_back_to_the_network_shown(shown, monkeypatch):
+    gate, before = threading.Event(), shown.table
+    monkeypatch.setattr(nl, "prediction_table", lambda *_, **__: gate.wait(20))
+    shown.network = "all"
+    wait_for(lambda: shown.asking)
+    assert "predicting" in shown._view.head.line.value
+    shown._view.head._stop.click()
+    assert shown.network == "near_pair"
+    gate.set()
+    wait_for(lambda: not shown.asking)
+    assert shown.table is before
+    assert "predicting" not in shown._view.head.line.value
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import networkx as nx
 import neurolens as nl
 import numpy as np
 import pytest
+from neurolens.watching import Bar
 from PIL import Image
 
 import neurolens_widgets as nw
@@ -191,6 +192,29 @@ def test_an_error_in_the_background_is_shown_and_the_tree_stays(explorer, monkey
     wait_for(explorer)
     assert explorer.tree.category == "owl"
     assert not explorer.error
+
+
+def test_growing_says_how_far_it_is_and_stops_at_once(explorer, monkeypatch):
+    tree, told = explorer.tree, []
+
+    def slow(*_, **__):
+        for _ in Bar(range(1000), disable=True):
+            time.sleep(0.01)
+
+    monkeypatch.setattr(explorer.places, "grow", slow)
+    explorer._view.head.line.observe(lambda change: told.append(change["new"]), "value")
+    explorer.category = "owl"
+    while not any("%" in text for text in told):
+        time.sleep(0.01)
+    began = time.monotonic()
+    explorer._view.head._stop.click()
+    wait_for(explorer)
+    assert time.monotonic() - began < 2
+    assert explorer.tree is tree
+    assert explorer.category == "lion"
+    assert not explorer.error
+    assert not explorer.missing
+    assert "growing" not in explorer._view.head.line.value
 
 
 def test_shows_a_tree_grown_elsewhere(explorer):

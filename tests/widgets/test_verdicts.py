@@ -9,6 +9,7 @@ import neurolens as nl
 import pytest
 import torch
 from neurolens.visualization.atlas import grey_noise
+from neurolens.watching import Bar
 from tiny import part, wait_for
 
 import neurolens_widgets as nw
@@ -100,6 +101,28 @@ def test_a_picture_that_is_left_is_not_measured_and_never_shown_for_another(verd
     wait_for(lambda: verdicts.found and not verdicts.measuring)
     assert [one.badge for one in verdicts.found] == ["quick: d"]
     assert asked == ["d"]
+
+
+def test_checking_further_is_stopped_by_the_same_button_and_goes_on_where_it_was(verdicts, failures):
+    slow = threading.Event()
+
+    def second():
+        for _ in Bar(range(0 if slow.is_set() else 1000), disable=True):
+            time.sleep(0.01)
+        return Said("second: done")
+
+    verdicts.follow("picture", None, [lambda: Said("first: done"), second])
+    verdicts._button.click()
+    while "%" not in verdicts._button.description:
+        time.sleep(0.01)
+    verdicts._button.click()
+    wait_for(lambda: not verdicts.measuring)
+    assert verdicts._button.description == "Check further"
+    assert [one.badge for one in verdicts.found] == ["first: done"]
+    slow.set()
+    verdicts._button.click()
+    wait_for(lambda: len(verdicts.found) == 2)
+    assert not failures
 
 
 def test_a_picture_that_is_left_at_once_is_not_measured(verdicts):
