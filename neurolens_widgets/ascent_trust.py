@@ -60,7 +60,7 @@ class AscentTrust:
     def _optimum(self, picture: Float[Tensor, "1 c h w"], objective: str) -> nl.OptimumTrust:
         lens, images = self.studio.lens, self.studio.images
         if objective not in self._yardsticks:
-            some = images.sample(min(MEASURED, len(images)))
+            some = images.sample(MEASURED)
             self._yardsticks[objective] = nl.make_yardstick(lens, some, objective)
         return nl.trust_optimum(lens, picture, self._yardsticks[objective])
 

@@ -77,7 +77,7 @@ class CategoryMap(JudgedCard):
             )
         super().__init__()
         self.study = study
-        self.images = study.test.sample(min(FEW, len(study.test)), seed) if images is None else images
+        self.images = study.test.sample(FEW, seed) if images is None else images
         self._noise_images = nl.gaussian_noise(study.train, max(2, len(self.images) // len(self.images.classes)), seed)
         self._known: dict[tuple[str, str], Measured] = {}
         self._runner = Runner(self._keep, self._over, tell=self._told)

@@ -44,7 +44,7 @@ class FilterTrust:
         known, images = self.filters, self.filters.images
         found = (known.optimum(unit) for unit in self._neighbours(address, RIVALS))
         rivals = [_picture(rival) for rival in found if rival is not None]
-        some = images.sample(min(SHOWN, len(images)))
+        some = images.sample(SHOWN)
         return nl.transfer(
             known.lens, self._other(), _picture(optimum), address, some, torch.cat(rivals) if rivals else None
         )

@@ -77,7 +77,7 @@ class ManifoldMap(Card):
         study.card(network)  # says how to train it
         super().__init__()
         self.study, self.networks = study, tuple(study.cards())
-        self.images = study.test.sample(min(FEW, len(study.test)), seed) if images is None else images
+        self.images = study.test.sample(FEW, seed) if images is None else images
         self.manifold: nl.Manifold | None = None
         self._seed, self._known = seed, dict[Wanted, nl.Manifold]()
         self._runner = Runner(self._embedded, self._over, tell=self._told)

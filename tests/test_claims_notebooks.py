@@ -8,9 +8,13 @@ from unittest.mock import MagicMock
 
 import nbformat
 import neurolens as nl
+import numpy as np
 import pytest
 from neurolens.claims import CLAIMS, RUNS, Verdict, read_records
 from neurolens.claims.records import SHIPPED
+from neurolens.studies.making import make_study
+from neurolens.studies.own import OwnStudy
+from PIL import Image
 
 SOURCES = Path(__file__).resolve().parents[1] / "notebooks" / "src"
 NOTEBOOKS = sorted({claim.notebook for claim in CLAIMS.values()})
@@ -40,6 +44,33 @@ def test_the_ledger_and_the_notebook_measure_the_same(notebook, planted_cache, m
         assert len(again.seeds) > 1 or RUNS[id].seeds is None
         for quantity, estimate in verdict.measured.items():
             assert str(again.measured[quantity]) == str(estimate), f"{id}: {quantity}"
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """A study of one's own: few pictures, three classes, names that are no words."""
+    root, generator = tmp_path_factory.mktemp("pets"), np.random.default_rng(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEUROLENS_CACHE", str(root / "cache"))
+        patch.setenv("NEUROLENS_BUDGET", "fast")
+        patch.chdir(root)
+        for name, level in (("polar bear", 60), ("golden-retriever", 120), ("cat (grey)", 190)):
+            (root / "my pets" / name).mkdir(parents=True)
+            for i in range(40):
+                pixels = generator.normal(level, 50, (32, 40, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(root / "my pets" / name / f"{i}.png")
+        make_study(OwnStudy("pets", str(root / "my pets"), 32, 4, 1), progress=False)
+        patch.setenv("NEUROLENS_STUDY", "pets")
+        yield
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", [path.stem for path in sorted(SOURCES.glob("*.py"))])
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")  # of embedding eighteen pictures
+def test_the_course_runs_on_a_study_of_ones_own(notebook, pets, capsys):
+    seen = {"nl": nl, "nw": MagicMock(Prediction=prediction), "lesson": nl.course.start(notebook[:2])}
+    assert seen["lesson"].study.name == "pets"
+    exec(compile(code_of(notebook), notebook, "exec"), seen)  # noqa: S102
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)

@@ -85,7 +85,7 @@ def small_recipe(lesson: Lesson) -> Recipe:
 
 def _few(lesson: Lesson) -> tuple[Images, Images]:
     train = lesson.study.train
-    few = train.sample(min(lesson.pick(fast=500, cpu=5000, gpu=len(train)), len(train)), seed=lesson.seed)
+    few = train.sample(lesson.pick(fast=500, cpu=5000, gpu=len(train)), seed=lesson.seed)
     return few, test_images(lesson, fast=100, cpu=1000)
 
 
@@ -106,7 +106,7 @@ def penalty_seeds(lesson: Lesson) -> Sequence[int]:
 def _penalty(lesson: Lesson, progress: bool) -> Verdict:
     study = lesson.study
     few, test = _few(lesson)
-    categories = measure_categories(study.lens("all"), few.sample(min(1000, len(few)), seed=lesson.seed))
+    categories = measure_categories(study.lens("all"), few.sample(1000, seed=lesson.seed))
     known = levels_apart(planted.HIERARCHY, test.classes) if study.name == "planted" else None
     half = small_recipe(lesson)
     recipe = study.recipe("all", width=half.width, epochs=max(1, half.epochs // 2), coarse_share=0.5)

@@ -28,4 +28,4 @@ class Run:
 def test_images(lesson: Lesson, *, fast: int, cpu: int) -> Images:
     """Return so many of the study's test images at most; all of them in the budget gpu."""
     test = lesson.study.test
-    return test.sample(min(lesson.pick(fast=fast, cpu=cpu, gpu=len(test)), len(test)), seed=lesson.seed)
+    return test.sample(lesson.pick(fast=fast, cpu=cpu, gpu=len(test)), seed=lesson.seed)

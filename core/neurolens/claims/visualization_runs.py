@@ -44,7 +44,7 @@ def beside(lesson: Lesson, network: str, progress: bool) -> list[Lens]:
 
 def _accuracy(lesson: Lesson, progress: bool) -> Verdict:
     test = lesson.study.images("near_pair")
-    seen = test.sample(min(lesson.pick(fast=100, cpu=len(test), gpu=len(test)), len(test)), seed=lesson.seed)
+    seen = test.sample(lesson.pick(fast=100, cpu=len(test), gpu=len(test)), seed=lesson.seed)
     return on_fooling.acc_cat_dog(lesson.study.lens("near_pair"), seen, beside(lesson, "near_pair", progress))
 
 
@@ -63,7 +63,7 @@ def _fool(lesson: Lesson, few: int | None, learning_rate: float, steps: int, pro
     lens = lesson.study.lens("near_pair")
     start, target = lens.classes
     cats = lesson.study.images("near_pair").only(start)
-    cats = cats.sample(min(lesson.pick(fast=24, cpu=640, gpu=5000), len(cats)), seed=lesson.seed)
+    cats = cats.sample(lesson.pick(fast=24, cpu=640, gpu=5000), seed=lesson.seed)
     return fool(lens, cats[:few].rgb(), target, learning_rate, steps, progress=progress)
 
 
@@ -82,14 +82,14 @@ def _sketch(lesson: Lesson, progress: bool) -> Verdict:
 def _evidence(lesson: Lesson, progress: bool) -> Verdict:
     near, far = lesson.study.lens("near_pair"), lesson.study.lens("far_pair")
     seen = lesson.study.test.only(near.classes[1])
-    seen = seen.sample(min(lesson.pick(fast=12, cpu=500, gpu=len(seen)), len(seen)), seed=lesson.seed)
+    seen = seen.sample(lesson.pick(fast=12, cpu=500, gpu=len(seen)), seed=lesson.seed)
     climbs = lesson.pick(fast=4, cpu=64, gpu=256)
     return on_evidence.evidence_pair(near, far, seen, climbs=climbs, progress=progress)
 
 
 def _semantics(lesson: Lesson, progress: bool) -> Verdict:
     images = lesson.study.test
-    few = images.sample(min(lesson.pick(fast=20, cpu=250, gpu=1000), len(images)), seed=lesson.seed)
+    few = images.sample(lesson.pick(fast=20, cpu=250, gpu=1000), seed=lesson.seed)
     scan = open_scan(lesson.study, "all", progress=progress)
     return on_middle.semantics_depth(lesson.study.lens("all"), images, scan, few)
 
@@ -174,7 +174,7 @@ def pooling_seeds(lesson: Lesson) -> Sequence[int]:
 def _pooling(lesson: Lesson, progress: bool = False) -> Verdict:
     study = lesson.study
     pair = study.images("near_pair", "train")
-    pair = pair.sample(min(lesson.pick(fast=64, cpu=1000, gpu=len(pair)), len(pair)), seed=lesson.seed)
+    pair = pair.sample(lesson.pick(fast=64, cpu=1000, gpu=len(pair)), seed=lesson.seed)
     width, epochs = lesson.pick(fast=(4, 1), cpu=(16, 8), gpu=(16, 14))
     return on_lifelike.lifelike_pooling(
         pair,
@@ -210,7 +210,7 @@ def tabulate_noise(lesson: Lesson, lens: Lens) -> PredictionTable:
     """Return what a network of all classes predicts for noise, and for a few test images."""
     noise = gaussian_noise(lesson.study.train, lesson.pick(fast=100, cpu=10_000, gpu=10_000), seed=lesson.seed)
     test = lesson.study.test
-    return prediction_table(lens, test.sample(min(100, len(test))), noise)
+    return prediction_table(lens, test.sample(100), noise)
 
 
 def _noise_class(lesson: Lesson, progress: bool) -> Verdict:

@@ -31,7 +31,7 @@ def contact_sheet(images: Images, columns: int = 16, seed: int = 0) -> Picture:
     picture = Picture(8, 0.52 * len(rows) + 0.4, f"{images.source}, {images.split} images, seed {seed}")
     axes = picture.subplots(len(rows), 1, squeeze=False)[:, 0]
     for ax, row in zip(axes, rows, strict=True):
-        drawn = row.sample(min(columns, len(row)), seed).rgb()
+        drawn = row.sample(columns, seed).rgb()
         show(ax, torch.cat(list(drawn), dim=2))
         name_row(ax, row.classes[0])
     return picture

@@ -123,13 +123,13 @@ class Images:
         return replace(self, pixels=self.pixels[kept], labels=labels[kept], classes=tuple(classes))
 
     def sample(self, n: int, seed: int = 0) -> "Images":
-        """Draw `n` different images at random; the same seed draws the same images.
+        """Draw `n` different images at random, or all where there are no more; the same seed draws the same images.
 
         Raises:
-            ValueError: If there are fewer than `n` images.
+            ValueError: If `n` is not positive.
         """
-        if not 1 <= n <= len(self):
-            raise ValueError(f"`n` (={n}) must lie in 1 … {len(self)}, the number of images there are")
+        if n < 1:
+            raise ValueError(f"`n` (={n}) must be a positive number of images")
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         return self[order[:n]]
 

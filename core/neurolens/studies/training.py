@@ -141,7 +141,7 @@ def train(
         belongs["penalty"] = penalty.fingerprint
     state = {"network": network, "optimizer": optimizer, "schedule": schedule}
     done = _resume(checkpoint, belongs, state) if checkpoint.exists() else 0
-    sample = held_out.sample(min(500, len(held_out)))
+    sample = held_out.sample(500)
     started, first = time.monotonic(), done
     for epoch in range(done, recipe.epochs):
         coarse = epoch < recipe.coarse_epochs

@@ -151,7 +151,7 @@ class Noise:
             f = frequencies(*images.size).clamp(min=1 / max(images.size))  # the mean goes with the lowest frequency
             z = torch.fft.ifft2(torch.fft.fft2(z) * f ** (-self.beta / 2) / (f**-self.beta).mean().sqrt()).real.float()
         if self.joint:
-            colours = images.sample(min(len(images), 1000)).rgb().transpose(0, 1).flatten(1).corrcoef()
+            colours = images.sample(1000).rgb().transpose(0, 1).flatten(1).corrcoef()
             power, axes = torch.linalg.eigh(colours)  # not Cholesky: of grey images but one power is not 0
             z = torch.einsum("cd,ndhw->nchw", axes * power.clamp(min=0).sqrt(), z)
         mean, std = (torch.tensor(moment).view(3, 1, 1) for moment in (images.mean, images.std))

@@ -159,7 +159,7 @@ def make_yardstick(
     objective = lens[unit]
     if not len(images):
         raise ValueError(f"`images` (={images!r}) must be one or more, to measure by")
-    some = images.sample(min(SAMPLE, len(images)), seed)
+    some = images.sample(SAMPLE, seed)
     if scan is None:
         values = scores(lens, some.rgb(), objective)
         histogram, mean = Histogram.empty(BINS, 1).after(values[:, None]), float(values.mean())
