@@ -279,6 +279,10 @@ for reading, numbers in nl.claims.other_readings(lens, test, each=lesson.pick(fa
     print(reading, *(f"{what} {estimate}" for what, estimate in numbers.items()), sep="\n   ")
 
 # %% [markdown]
+# *Look for:* what each reading changes. Where an effect may go either way the tree is the same, merge by merge: only
+# the names of the filters are others. A pair's vector changes nearly every name.
+
+# %% [markdown]
 # ## Measure: would it come back?
 # Other images of the category, the same images mirrored, another network: how much of tree and path is the same? An
 # image's path shares filters with *any* other image's, so that is the number to compare with.
