@@ -272,15 +272,12 @@ for name, (share, way) in sorted(left.items(), key=lambda one: -one[1][1]):
 # %% [markdown]
 # ## Measure: what if we had read it otherwise?
 # The paper leaves three things open: a pair's vector (mean or midpoint), whether the distance counts reachable filters
-# only, and whether an effect is a fall or any change. How much of tree and paths stays, over all classes:
+# only, and whether an effect is a fall or any change. How much of tree and paths stays, over all classes? *Look for:*
+# which reading leaves the tree as it is and changes only the filters' names.
 
 # %%
 for reading, numbers in nl.claims.other_readings(lens, test, each=lesson.pick(fast=3, cpu=20, gpu=50)).items():
     print(reading, *(f"{what} {estimate}" for what, estimate in numbers.items()), sep="\n   ")
-
-# %% [markdown]
-# *Look for:* what each reading changes. Where an effect may go either way the tree is the same, merge by merge: only
-# the names of the filters are others. A pair's vector changes nearly every name.
 
 # %% [markdown]
 # ## Measure: would it come back?
@@ -298,8 +295,6 @@ for name, estimate in nl.claims.tree_stability(lens, study.lens(judge), test, se
 
 # %%
 print(nl.claims.measure_coherence(truth.lens("all"), truth.lens("reseeded"), seen, traits=traits))
-
-# %%
 on_parts = nl.claims.filters_on_parts(truth, each=lesson.pick(fast=2, cpu=20, gpu=50))
 for part, (on_path, random, _, area) in on_parts.items():
     print(f"{part:10} path {on_path.value:.2f}, other active filters {random.value:.2f}, area {area:.2f}")
