@@ -139,12 +139,18 @@ class Lens:
         return self.prepare(layers, leaf=leaf, precision=precision, leaky=leaky)(images, values)
 
     def prepare(
-        self, layers: Iterable[str], *, leaf: str | None = None, precision: Precision = "fp32", leaky: float = 0.0
+        self,
+        layers: Iterable[str],
+        *,
+        leaf: str | None = None,
+        precision: Precision = "fp32",
+        leaky: float = 0.0,
+        widen: bool = True,
     ) -> Callable[..., dict[str, Float[Tensor, "n ..."]]]:
         """Return `outputs` as a function of images, and of values, that keeps to the weights as they are now.
 
         What can be checked and looked up is so once: for loops whose steps are short. The arguments are those of
-        `outputs`; the images must be as it asks for.
+        `outputs`; the images must be as it asks for. Without `widen` what is computed in bf16 is handed on in bf16.
         """
         wanted = {*layers} | ({leaf} if leaf else set())
         unknown = wanted - self.layers.keys() - {OUTPUT}
@@ -158,7 +164,7 @@ class Lens:
             request = Request({**calls}, leaf, values, self._overwritten, may_stop, leaky)
             with contextlib.suppress(FarEnough):
                 request.found[OUTPUT] = twin(self.normalised(images.to(device)), request, calls)
-            return {name: out if name == leaf else out.float() for name, out in request.found.items()}
+            return {name: out if name == leaf or not widen else out.float() for name, out in request.found.items()}
 
         return run
 

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class UnitScan:
 
     def after(self, maps: Float[Tensor, "n d h w"], labels: Float64[Tensor, "n k"], first: int) -> "UnitScan":
         """Return the scan after images first, first + 1, …: their feature maps and one-hot labels."""
-        values = maps.mean((2, 3))
+        values = maps.mean((2, 3), dtype=torch.float32)
         if not torch.isfinite(values).all():
             raise FloatingPointError(f"a unit is no number in one of the images {first} … {first + len(maps) - 1}")
         return UnitScan(
@@ -213,6 +213,7 @@ def scan(
         raise ValueError(
             f"`images` (={images!r}, `part` {part}) must be some, one by one, of {tuple(lens.size)} pixels"
         )
+    look = lens.prepare(layers, precision=precision, widen=False)
     about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": lens.usable(precision)}
     sizes = {name: lens.layers[name][0] for name in layers}
     sizes |= {name + NEURONS: math.prod(lens.layers[name]) for name in neurons}
@@ -224,7 +225,7 @@ def scan(
         with Bar(total=len(indices), initial=len(found), desc="scan", disable=not progress, leave=False) as bar:
             for count, first in enumerate(batches, start=1):
                 batch = images[first : min(first + batch_size, indices.stop)]
-                found = _after(found, lens, batch, first)
+                found = _after(found, look, batch, first)
                 bar.update(len(batch))
                 if checkpoint is not None and count % SAVED_EVERY == 0:
                     remembered(found.save, checkpoint)
@@ -246,10 +247,9 @@ def open_scan(study: Study, network: str, *, precision: Precision = "fp32", prog
     return scan(lens, images, precision=precision, checkpoint=file, progress=progress)
 
 
-def _after(found: Scan, lens: Lens, batch: Images, first: int) -> Scan:
-    layers = [name for name in found.units if not name.endswith(NEURONS)]
+def _after(found: Scan, look: Callable[..., dict[str, Tensor]], batch: Images, first: int) -> Scan:
     with torch.no_grad():
-        outputs = lens.outputs(batch.rgb(), layers, precision=found.about["precision"])  # type: ignore[arg-type]
+        outputs = look(batch.rgb())
     labels = F.one_hot(batch.labels, len(found.classes)).double()
     units = {}
     for name, part in found.units.items():

@@ -46,10 +46,14 @@ class Extremes:
         hits = (above > 0 if first > self.images.max() else above >= 0).nonzero()  # few come near the last rank
         if not len(hits):
             return self
-        rows, units = hits[hits[:, 1].argsort(stable=True)].T.contiguous()
-        rank = torch.arange(len(units)) - torch.searchsorted(units, units)
-        offered = Extremes.empty(int(rank.max()) + 1, values.shape[1], self.sign)
-        offered.values[rank, units], offered.images[rank, units] = values[rows, units], first + rows
+        if len(hits) > values.numel() / 8:  # of the first images all do
+            images = torch.arange(first, first + len(values))[:, None].expand_as(values)
+            offered = Extremes(values, images, images, self.sign)
+        else:
+            rows, units = hits[hits[:, 1].argsort(stable=True)].T.contiguous()
+            rank = torch.arange(len(units)) - torch.searchsorted(units, units)
+            offered = Extremes.empty(int(rank.max()) + 1, values.shape[1], self.sign)
+            offered.values[rank, units], offered.images[rank, units] = values[rows, units], first + rows
         found = self + offered
         ranks, units = ((found.images >= first) & (found.images < first + len(values))).nonzero(as_tuple=True)
         found.positions[ranks, units] = (
