@@ -74,6 +74,16 @@ def test_an_optimizer_that_searches_within_a_step(lens, network, images):
     assert ascent.scores > ascent.history[0]
 
 
+def test_a_search_on_weights_in_channels_last():
+    torch.manual_seed(0)
+    wide = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+        torch.nn.Linear(16, 2),
+    )  # fmt: skip
+    ascent = nl.Ascent(nl.Lens(wide), "logit:1", torch.rand(1, 3, 32, 32), 0.01, 2, optimizer=torch.optim.LBFGS).run()
+    assert ascent.scores > ascent.history[0]
+
+
 def test_any_torch_optimizer_with_its_learning_rate(lens, network, images):
     ascent = nl.Ascent(lens, "logit:dog", images, 0.02, 3, optimizer=torch.optim.Adam, keep_range=False).run()
     x = images.clone().requires_grad_()
@@ -170,9 +180,14 @@ def test_reads_aloud(lens, images):
         ({"learning_rate": float("nan")}, r"`learning_rate` \(=nan\)"),
         ({"steps": -1}, r"`steps` \(=-1\) must be a whole number"),
         ({"steps": 1.5}, r"`steps` \(=1.5\)"),
-        ({"start": torch.zeros(1, 3, 32, 32, dtype=torch.uint8)}, r"`start` \(=\(1, 3, 32, 32\), torch.uint8\)"),
-        ({"start": torch.full((1, 3, 32, 32), float("nan"))}, "finite float images"),
-        ({"start": torch.zeros(0, 3, 32, 32)}, "finite float images"),
+        ({"start": torch.zeros(1, 3, 32, 32, dtype=torch.uint8)}, r"`start` \(of type torch.uint8\) must be a"),
+        ({"start": [[0.5]]}, r"`start` \(of type list\) must be a float tensor"),
+        ({"start": torch.rand(1, 1, 32, 32)}, r"`start` \(=\(1, 1, 32, 32\)\) must be .* shape \(n, 3, 32, 32\)"),
+        ({"start": torch.rand(1, 3, 16, 32)}, r"`start` \(=\(1, 3, 16, 32\)\) must be"),
+        ({"start": torch.full((1, 3, 32, 32), 200.0)}, r"`start` \(from 200 to 200\) .*; divide bytes by 255, or"),
+        ({"optimizer": "adam"}, r"`optimizer` \(='adam'\) must be a function that makes one"),
+        ({"start": torch.full((1, 3, 32, 32), float("nan"))}, "must be finite"),
+        ({"start": torch.zeros(0, 3, 32, 32)}, "must be finite"),
         ({"precision": "fp8"}, r"`precision` \(='fp8'\)"),
     ],
 )

@@ -114,7 +114,7 @@ def test_mistakes_are_refused_in_words(arguments, message, planted_cache):
 
 def test_lab_starts_jupyterlab_on_the_course(monkeypatch, tmp_path):
     commands = []
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: commands.append(command) or 0)
+    monkeypatch.setattr(cli.os, "execv", lambda _, command: commands.append(command))
     monkeypatch.chdir(tmp_path)
     assert run(cli.app, ["lab"]).exit_code == 2  # not in a clone
     (tmp_path / "notebooks").mkdir()

@@ -83,6 +83,13 @@ def test_bad_input(labelled, call, error, message):
         call(labelled)
 
 
+def test_a_written_file_can_be_read_by_those_who_can_read_others(tmp_path):
+    (other := tmp_path / "other").touch()
+    with written_whole(tmp_path / "private") as draft:
+        draft.touch(mode=0o600)
+    assert (tmp_path / "private").stat().st_mode == other.stat().st_mode
+
+
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     target = tmp_path / "deep" / "file.txt"
     with written_whole(target) as draft:

@@ -180,6 +180,13 @@ def test_a_data_folder_that_is_not_there_or_not_cifar10_is_said(own, tmp_path, m
     monkeypatch.setattr(study, "load_images", lambda *a, **k: few)
     with pytest.raises(ValueError, match="is not CIFAR-10: its classes are ham, egg; let NEUROLENS_DATA"):
         nl.open_study("cifar10")
+    names = {"train": ("cat", "dog", "plane", "bird"), "test": ("cat", "dog", "plane")}
+    blank = torch.zeros(2, 3, 8, 8).byte()
+    monkeypatch.setattr(
+        study, "load_images", lambda _, split: nl.Images(blank, torch.arange(2), names[split], split, "here")
+    )
+    with pytest.raises(ValueError, match="here has bird in one of `train` and `test` only; let NEUROLENS_DATA"):
+        nl.open_study("cifar10")
     with pytest.raises(ValueError, match=r"`name` \(='mnist'\) must be one of cifar10, planted"):
         nl.open_study("mnist")
     assert sources.SPLITS == ("train", "test")

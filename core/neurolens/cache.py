@@ -47,6 +47,9 @@ def written_whole(target: Path) -> Iterator[Path]:
     draft = workplace / target.name
     try:
         yield draft
+        if draft.is_file():  # safetensors keeps it from all others
+            (usual := workplace / "usual").touch()
+            shutil.copymode(usual, draft)
         if draft.is_dir() and target.exists():
             os.replace(target, workplace / "old")
         os.replace(draft, target)

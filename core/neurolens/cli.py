@@ -1,7 +1,6 @@
 """The command line: neurolens lab | doctor | study | train | scan | atlas | probe | claims | course."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -149,10 +148,7 @@ def lab(context: typer.Context, port: Annotated[int | None, typer.Option(help="J
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")  # in a container one is root; JupyterLab would only refuse to start
     command = [sys.executable, "-m", "jupyterlab", *options, *context.args]
-    try:
-        raise typer.Exit(code=subprocess.call(command))
-    except KeyboardInterrupt:
-        raise typer.Exit from None
+    os.execv(sys.executable, command)  # what stops this process stops JupyterLab
 
 
 def _deliver(found: Scan | Atlas, out: Path | None) -> None:

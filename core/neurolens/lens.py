@@ -168,6 +168,20 @@ class Lens:
 
         return run
 
+    def check(self, images: Float[Tensor, "n c h w"], name: str = "images") -> None:
+        """Check that images, which an error calls by this name, are what the network takes.
+
+        Raises:
+            ValueError: If they are no finite float tensor (n, c, h, w) of its colours and its size, n ≥ 1.
+        """
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            what = images.dtype if isinstance(images, Tensor) else type(images).__name__
+            raise ValueError(f"`{name}` (of type {what}) must be a float tensor; `Images.rgb()` gives that")
+        shape = (self._colours, *self.size)
+        if images.shape[1:] != shape or not len(images) or not torch.isfinite(images).all():
+            wanted = ", ".join(map(str, shape))
+            raise ValueError(f"`{name}` (={tuple(images.shape)}) must be finite and of shape (n, {wanted}), n ≥ 1")
+
     def usable(self, precision: Precision) -> Precision:
         """Return `precision`, or fp32 with a warning where the device has no bf16.
 
@@ -226,10 +240,10 @@ class Lens:
     def _probe(self) -> dict[str, tuple[int, ...]]:
         """Run one image and note every layer's shape, how often it is called, and what can be folded into it."""
         try:
-            colours = next(p for p in self.network.parameters() if p.ndim == 4).shape[1]
+            self._colours = next(p for p in self.network.parameters() if p.ndim == 4).shape[1]
         except StopIteration:
             raise ValueError(f"`network` (={type(self.network).__name__}) has no convolution to look into") from None
-        noise = torch.rand(1, colours, *self.size, generator=torch.Generator().manual_seed(0)).to(self.device)
+        noise = torch.rand(1, self._colours, *self.size, generator=torch.Generator().manual_seed(0)).to(self.device)
         try:
             plain = self._record(noise, None)
         except (RuntimeError, ValueError) as error:

@@ -52,6 +52,9 @@ class LayerUnit:
     def check(self, layers: Shapes, classes: Sequence[str]) -> None:
         if self.layer not in layers:
             cure = f"; for the class write logit:{_quoted(self.layer)}" if self.layer in classes else ""
+            stem, _, place = self.layer.rpartition(".")
+            if stem in layers and re.fullmatch("c[0-9]+(n[0-9]+)?", place):
+                cure = f"; channels and neurons have capitals: {stem}.{place.upper()}"
             raise _absent("layer", self.layer, layers, [name for name in layers if "." not in name], cure)
         d, *sides = layers[self.layer] or (0,)
         if self.channel is not None and not 0 <= self.channel < d:

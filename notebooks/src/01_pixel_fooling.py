@@ -40,12 +40,11 @@ accuracy
 
 # %% [markdown]
 # ## Predict
-# We shall climb the dog score from many cats, as the paper does: 100 steps (in the budget `fast` fewer), each
-# moving a pixel by the learning rate, 0.0001, times its gradient. The pixels run from 0 to 1. Two guesses before
-# you look:
+# We shall climb the dog score from many cats, as the paper does: 100 steps, each moving a pixel by the learning
+# rate, 0.0001, times its gradient. The pixels run from 0 to 1. Two guesses before you look:
 
 # %%
-steps = lesson.pick(fast=10, cpu=100, gpu=100)
+steps = 100
 how_many = nw.Prediction(
     "01-how-many",
     f"Of 100 cats that the network takes for cats, how many does it take for dogs after {steps} steps?",
@@ -90,7 +89,7 @@ ascent = nl.Ascent(lens, f'logit:"{dog}"', cats.rgb([0]), learning_rate=1e-4, st
 
 # %%
 cats = cats.sample(min(lesson.pick(fast=24, cpu=640, gpu=5000), len(cats)), seed=lesson.seed)
-few = cats[: lesson.pick(fast=24, cpu=64, gpu=500)]
+few = cats[: lesson.pick(fast=12, cpu=64, gpu=500)]
 fooled = nl.fool(lens, few.rgb(), dog, learning_rate=1e-4, steps=steps)
 fooled
 
@@ -215,7 +214,7 @@ subtle
 # both climbs rank the same cats alike?
 
 # %%
-wide = nl.fool(lens, cats.rgb(), dog, learning_rate=1e-3, steps=max(1, steps // 10))
+wide = nl.fool(lens, cats.rgb(), dog, learning_rate=1e-3, steps=steps // 10)
 print(nl.statistics.rank_correlation(fooled.robustness, wide.robustness[: len(few)]))
 
 # %% [markdown]

@@ -120,6 +120,12 @@ class Verdict:
     outcome: Outcome
     setting: str
 
+    @property
+    def undecided(self) -> bool:
+        """Whether it is not reproduced only because the data decide nothing: no check surely fails."""
+        failing = (check.fails(self.measured[check.quantity]) for check in self.claim.checks)
+        return self.outcome == "not reproduced" and not any(failing)
+
     def __repr__(self) -> str:
         numbers = "; ".join(f"{name} {estimate}" for name, estimate in self.measured.items())
         return f"{self.claim.id}: {self.outcome} ({numbers}; {self.setting})"
@@ -132,7 +138,7 @@ class Verdict:
                 "Claim": f"{self.claim.id} (§{self.claim.section}): {self.claim.statement}",
                 "Reproduced if": self.claim.rule,
                 f"Ours (95% interval over {self.claim.over})": ours,
-                "Verdict": self.outcome,
+                "Verdict": self.outcome + (" (undecided)" if self.undecided else ""),
                 "Set-up": f"{self.setting}. {self.claim.differs}",
             }
         )

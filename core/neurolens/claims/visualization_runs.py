@@ -50,13 +50,12 @@ def _accuracy(lesson: Lesson, progress: bool) -> Verdict:
 
 def fool_few(lesson: Lesson, progress: bool = False) -> Fooling:
     """Return the paper's climb, lr 1e-4 and 100 steps, from a few images of the near pair's first class."""
-    few = lesson.pick(fast=24, cpu=64, gpu=500)
-    return _fool(lesson, few, 1e-4, lesson.pick(fast=10, cpu=100, gpu=100), progress)
+    return _fool(lesson, lesson.pick(fast=12, cpu=64, gpu=500), 1e-4, 100, progress)
 
 
 def fool_many(lesson: Lesson, progress: bool = False) -> Fooling:
     """Return the same climb in fewer, longer steps, from many images."""
-    return _fool(lesson, None, 1e-3, lesson.pick(fast=1, cpu=10, gpu=10), progress)
+    return _fool(lesson, None, 1e-3, 10, progress)
 
 
 def _fool(lesson: Lesson, few: int | None, learning_rate: float, steps: int, progress: bool) -> Fooling:

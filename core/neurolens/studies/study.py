@@ -190,6 +190,9 @@ def open_study(name: str | None = None, *, download: bool = True) -> Study:
             "CIFAR-10 is not on this machine and cannot be downloaded, so the built-in planted study stands in for "
             "it; to use CIFAR-10, set NEUROLENS_DATA to a folder or zip of it."
         )
+    if train.classes != test.classes:
+        odd = ", ".join(sorted({*train.classes} ^ {*test.classes}))
+        raise ValueError(f"{train.source} has {odd} in one of `train` and `test` only; {DATA_CURE}")
     return Study("cifar10", train, test, {"near_pair": ("cat", "dog"), "far_pair": ("plane", "dog")})
 
 

@@ -15,6 +15,7 @@ from neurolens.visualization.priors import Jitter, Prior
 from neurolens.watching import Bar
 
 OptimizerMaker = Callable[..., torch.optim.Optimizer]
+ROUNDING = 1e-3  # of pixels, as bf16 has it
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,15 @@ class Ascent:
         keep_range: bool = True,
         precision: Precision = "fp32",
     ):
-        if not start.is_floating_point() or start.ndim != 4 or not len(start) or not torch.isfinite(start).all():
+        lens.check(start, "start")
+        low, high = start.aminmax()
+        if keep_range and not (low >= -ROUNDING and high <= 1 + ROUNDING):
             raise ValueError(
-                f"`start` (={tuple(start.shape)}, {start.dtype}) must be finite float images of shape (n, c, h, w)"
+                f"`start` (from {low:g} to {high:g}) must lie in [0, 1]; divide bytes by 255, or let the pixels free "
+                "with `keep_range=False`"
             )
+        if optimizer is not None and not callable(optimizer):
+            raise ValueError(f"`optimizer` (={optimizer!r}) must be a function that makes one, as torch.optim.Adam is")
         addresses = [objective] if isinstance(objective, str | Objective) else list(objective)
         self.objectives = [lens[address] for address in addresses]
         if len(addresses) not in (1, len(start)):
@@ -240,7 +246,7 @@ class Ascent:
     def _loss(self) -> Float[Tensor, ""]:
         """Return what an optimizer that searches within a step makes smaller, its gradient left on the pixels."""
         scores, penalties, gradient, _ = self._evaluate()
-        self._pixels.grad = -gradient
+        self._pixels.grad = -gradient.contiguous()  # LBFGS flattens it
         return (penalties - scores).sum()
 
     def _score(self, outputs: dict[str, Tensor]) -> Float[Tensor, " n"]:
@@ -264,7 +270,7 @@ class Ascent:
                 self._pixels.clamp_(0, 1)
 
     def _search(self, optimizer: torch.optim.Optimizer, gradient: Tensor) -> None:
-        self._pixels.grad = -gradient  # torch's optimizers minimise
+        self._pixels.grad = -gradient.contiguous()  # torch's optimizers minimise
         for group in optimizer.param_groups:
             group["lr"] = self.learning_rate
         closure = inspect.signature(optimizer.step).parameters["closure"]
