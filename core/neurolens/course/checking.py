@@ -208,9 +208,9 @@ def _short(value: Any) -> str:
     numbers = None if isinstance(value, bool) else _numbers(value)
     if numbers is not None and numbers.size > 12:
         return f"{type(value).__name__} of shape {numbers.shape}"
-    if numbers is not None and numbers.ndim < 2:
-        rounded = [float(f"{number:.4g}") for number in numbers.flatten()]
-        return str(rounded) if numbers.ndim else f"{float(numbers):.4g}"
+    if numbers is not None:
+        rounded = np.array([float(f"{number:.4g}") for number in numbers.flatten()]).reshape(numbers.shape)
+        return str(rounded.tolist()) if numbers.ndim else f"{float(numbers):.4g}"
     if isinstance(value, torch.Tensor | np.ndarray):
         return str(value.tolist())
     text = repr(str(value) if isinstance(value, Objective) else value)
