@@ -23,6 +23,7 @@ from neurolens_widgets.runner import Runner
 from neurolens_widgets.verdicts import JudgedCard
 
 STEPS, LEARNING_RATE = 60, 0.03  # of a climb, as in the atlas
+MEASURING = "Measuring what each channel adds to the logit, {:.0%} …"
 
 
 class FilterPicker(JudgedCard):
@@ -75,6 +76,7 @@ class FilterPicker(JudgedCard):
         self.trust = FilterTrust(filters, other)
         self.filters, self.labels = filters, Labels(labels, f"{lens.name} {scan.about['network']}")
         self.ascent: nl.Ascent | None = None
+        self._earlier: Optimum | None = None  # before the latest climb
         self.studio: AscentStudio | None = None
         self.progress = ""
         self._seed, self._recalling = 0, False
@@ -151,6 +153,7 @@ class FilterPicker(JudgedCard):
                 self.filters.lens, self.unit, start, LEARNING_RATE, STEPS, optimizer=torch.optim.Adam, leaky=leak
             )
             self._seed += 1
+            self._earlier = self.filters.optimum(self.unit)
             self._climber.start(self.ascent, blocking=blocking)
             self._view.show_climb()
 
@@ -215,15 +218,18 @@ class FilterPicker(JudgedCard):
         self._measurer.stop()
         self.progress = ""
         if self.sort == "contribution" and (self.layer, self.target) not in self.filters.added:
+            self.progress = MEASURING.format(0)
             self._measurer.start(self.filters.measure(self.layer, self.target))
         self._view.show_grid()
 
     def _show_measurement(self, done: float, final: bool) -> None:
-        self.progress = "" if final else f"Measuring what each channel adds to the logit, {done:.0%} …"
+        self.progress = "" if final else MEASURING.format(done)
         self._view.show_order()
 
     def _measured(self, error: BaseException | None, exhausted: bool) -> None:
         if error is not None:
+            self.progress = ""
+            self._view.show_order()
             self._fail(error)
         elif exhausted:
             self._view.show_grid()
@@ -235,7 +241,11 @@ class FilterPicker(JudgedCard):
         image, score = (ascent.best_images, ascent.best_scores) if final else (step.images, step.scores)
         pixels = (image[0].cpu().numpy() * 255).round().astype(np.uint8)
         how = f"climbed, {step.index} steps{leaky}"
-        self.filters.climbed[str(ascent.objectives[0])] = Optimum(pixels, float(score[0]), how)
+        found, earlier = Optimum(pixels, float(score[0]), how, step.index >= ascent.steps), self._earlier
+        if final and earlier is not None and earlier.score >= found.score:  # what was better stays
+            how = f"{earlier.how.partition('; ')[0]}; the latest climb, {step.index} steps, reached {found.score:.3g}"
+            found = replace(earlier, how=how)
+        self.filters.climbed[str(ascent.objectives[0])] = found
         self._view.show_optimum(chart=final)
 
     def _climbed(self, error: BaseException | None, exhausted: bool) -> None:

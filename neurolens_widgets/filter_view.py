@@ -1,5 +1,6 @@
 """What `FilterPicker` looks like: its controls, pictures and read-outs, and nothing that computes."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -56,7 +57,7 @@ class FilterView:
         )
         traitlets.link((picker, "sort"), (sort, "value"))
         traitlets.link((picker, "target"), (self._target, "value"))
-        self._address = widgets.Text(placeholder="layer4.C182, layer4.C182N15", continuous_update=False)
+        self._address = widgets.Text(placeholder="layer4.C182, C182N15", continuous_update=False)
         self._address.observe(lambda change: self._jump(change["new"]), "value")
         fields = [
             field("Sort by", sort, "nl-sort"),
@@ -115,7 +116,6 @@ class FilterView:
         self.grid.show(tiles)
         self._channels = channels
         self._tabs.mark(layer)
-        self._slider.max = max(1, len(channels) - 1)
         self.show_order()
         self._show_place()
         self._show_tags()
@@ -132,7 +132,12 @@ class FilterView:
     def _show_place(self) -> None:
         place = self._channels.index(self.picker.at.channel or 0)
         self.grid.mark(place)
-        self._slider.value, self._slider.description = place, f"{place + 1} of {len(self._channels)}"
+        with (
+            self._slider.hold_sync(),
+            self._slider.hold_trait_notifications(),
+        ):  # else a smaller maximum moves the value
+            self._slider.max, self._slider.value = max(1, len(self._channels) - 1), place
+        self._slider.description = f"{place + 1} of {len(self._channels)}"
 
     def _show_tags(self) -> None:
         """Mark the tiles of labelled channels."""
@@ -178,7 +183,8 @@ class FilterView:
         paint(self.optimum, *also)
         reading = "not climbed yet" if optimum is None else f"scores {optimum.score:.3g} ({optimum.how})"
         if picker.filters.is_stuck(picker.at):
-            reading += ", less than its best image: the climb is stuck"
+            end = "is stuck" if optimum is None or optimum.whole else "was stopped early"
+            reading += f", less than its best image: the climb {end}"
         self._caption(0, "Its optimum", reading)
         if chart:
             edges, counts, high = picker.filters.histogram(picker.at)
@@ -257,6 +263,8 @@ class FilterView:
         self.picker.label = "" if self.picker.label == kind else kind  # a second click takes it back
 
     def _jump(self, address: str) -> None:
+        if re.fullmatch("C[0-9]+(N[0-9]+)?", address):  # of the layer that is shown
+            address = f"{self.picker.layer}.{address}"
         self.picker.attempt(lambda: setattr(self.picker, "unit", address))
 
     def _leave(self, back: bool) -> None:

@@ -17,11 +17,19 @@ MOST_IMAGES, TOGETHER = 100, 20  # that a contribution is measured on, and how m
 
 @dataclass(frozen=True)
 class Optimum:
-    """An image that a climb found for a unit, (3, h, w) in 0 … 255; what it scores, and how it was found."""
+    """An image that a climb found for a unit, (3, h, w) in 0 … 255.
+
+    Attributes:
+        image: Its pixels.
+        score: What it scores.
+        how: How it was found.
+        whole: Whether the climb came to its end.
+    """
 
     image: NDArray[np.uint8]
     score: float
     how: str
+    whole: bool = True
 
 
 class Filters:
@@ -36,7 +44,7 @@ class Filters:
     Attributes:
         layers: Those that were scanned.
         fields: By layer, what each position can see; see `neurolens.receptive_fields`.
-        climbed: By address, the optimum that the latest climb found.
+        climbed: By address, the best optimum that a climb here found.
         added: By layer and class, what each channel adds to the class's logit, once it was measured.
 
     Raises:
@@ -96,7 +104,7 @@ class Filters:
             yield min(1.0, (first + TOGETHER) / len(images))
 
     def optimum(self, address: str) -> Optimum | None:
-        """Return what the latest climb found for a unit, or the atlas; None where neither has it."""
+        """Return the best that a climb here found for a unit, or the atlas; None where neither has it."""
         place = None if self.atlas is None else self.atlas.places.get(address)
         if address in self.climbed or self.atlas is None or place is None or place >= len(self.atlas.images):
             return self.climbed.get(address)

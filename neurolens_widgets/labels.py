@@ -47,5 +47,10 @@ class Labels(Kept):
 def write_table(file: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
     """Write a CSV table, whole or not at all; return its path."""
     with written_whole(file) as draft, draft.open("w", newline="", encoding="utf-8") as target:
-        csv.writer(target).writerows([head, *rows])
+        csv.writer(target).writerows([head, *([_inert(cell) for cell in row] for row in rows)])
     return file
+
+
+def _inert(cell: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell

@@ -1,8 +1,10 @@
 """Work that streams: a generator in a background thread, shown by the clock, stopped within one step."""
 
+import atexit
 import contextvars
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from neurolens.watching import Stopped, Watch, watched
 
 TOLD = 4  # times a second that progress is told
+_runners: "weakref.WeakSet[Runner]" = weakref.WeakSet()
 
 
 class Throttle:
@@ -69,6 +72,7 @@ class Runner:
         self._work: _Work | None = None
         self._next: Iterable[Any] | None = None
         self._lock = threading.Lock()
+        _runners.add(self)
 
     @property
     def running(self) -> bool:
@@ -194,3 +198,10 @@ class _Work:
     exhausted: bool = False
     ending: bool = False
     thread: int | None = None
+
+
+@atexit.register
+def _stop_all() -> None:
+    """End what is at work when Python ends: torch aborts the process where a thread is still in it."""
+    for runner in list(_runners):
+        runner.stop()

@@ -255,6 +255,46 @@ def test_climb_again(picker):
     assert part(picker, "nl-climb").description == "Climb again"
 
 
+def test_a_worse_climb_leaves_the_better_optimum(picker, gate):
+    atlas = picker.filters.optimum("high.C1")
+    best = replace(atlas, score=atlas.score + 100, how="climbed, 60 steps")
+    picker.filters.climbed["high.C1"] = best
+    part(picker, "nl-climb").click()
+    gate.release(3)
+    wait_for(lambda: picker.ascent is not None and len(picker.ascent.history) == 3)
+    gate.release(100)
+    picker.stop()
+    kept = picker.filters.optimum("high.C1")
+    assert (kept.score, kept.image is best.image) == (best.score, True)
+    assert kept.how.startswith("climbed, 60 steps; the latest climb, ")
+    assert kept.how in part(picker, "nl-caption-optimum").value
+
+
+def test_a_climb_that_was_stopped_is_not_called_stuck(picker):
+    optimum, high = picker.filters.optimum("high.C1"), picker.filters.histogram(picker.at)[2]
+    picker.filters.climbed["high.C1"] = replace(optimum, score=high / 2, whole=False)
+    picker._view.show_optimum()
+    assert "the climb was stopped early" in part(picker, "nl-caption-optimum").value
+
+
+@pytest.mark.parametrize("unit", ["low.C0", "low.C1", "low"])
+def test_going_to_a_layer_with_fewer_channels_picks_what_was_asked_for(picker, unit):
+    picker.sort = "number"
+    last = len(picker.filters.scan.units["high"]) - 1
+    assert last > len(picker.filters.scan.units["low"]) - 1
+    picker.unit = f"high.C{last}"
+    part(picker, "nl-address").value = unit
+    assert picker.unit == (unit if "." in unit else "low.C0")
+    picker.note = "of this one"
+    assert [*picker.labels.units()] == [picker.unit]
+    assert part(picker, "nl-slider").value == picker.at.channel
+
+
+def test_an_address_without_its_layer_is_of_the_layer_shown(picker):
+    part(picker, "nl-address").value = "C2N3"
+    assert picker.unit == "high.C2N3"
+
+
 def test_a_climb_can_be_stopped_and_ends_when_another_unit_is_picked(picker, gate):
     part(picker, "nl-climb").click()
     gate.release(3)

@@ -27,6 +27,13 @@ def test_a_label_is_in_the_file_at_once_and_comes_back(file):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
+def test_a_note_is_no_formula_in_the_table(file):
+    labels = Labels(file, "net")
+    labels["a.C1"] = "part", "=1+1"
+    with labels.export().open(newline="", encoding="utf-8") as table:
+        assert [row["note"] for row in csv.DictReader(table)] == ["'=1+1"]
+
+
 def test_an_emptied_label_is_gone(file):
     labels = Labels(file, "net")
     labels["a.C1"], labels["a.C2"] = ("part", ""), ("", "a note alone")

@@ -2,6 +2,8 @@
 
 import contextvars
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -266,3 +268,18 @@ def test_a_stop_forgets_what_was_to_come_next():
     time.sleep(0.1)
     assert not watcher.runner.running
     assert watcher.finals == ["first"]
+
+
+def test_a_script_may_end_while_something_is_at_work():
+    code = (
+        "import time, torch\n"
+        "from neurolens_widgets.runner import Runner\n"
+        "def work():\n"
+        "    while True:\n"
+        "        yield torch.rand(300, 300) @ torch.rand(300, 300)\n"
+        "runner = Runner(lambda *_: None, lambda *_: print('ended'))\n"
+        "runner.start(work())\n"
+        "time.sleep(0.3)\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["ended"], "")

@@ -6,7 +6,7 @@ from neurolens.claims import clustering_runs, visualization_runs
 from neurolens.claims.catalogue import named_claim
 from neurolens.claims.records import Record
 from neurolens.course import BUDGETS, Lesson, chosen_budget, installed_version
-from neurolens.studies.study import Study
+from neurolens.studies.study import Study, open_study
 
 RUNS = visualization_runs.RUNS | clustering_runs.RUNS
 
@@ -16,7 +16,7 @@ def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int
 
     Args:
         id: The claim's.
-        study: The data and the networks.
+        study: The data and the networks; some claims are always measured on the built-in one.
         budget: `"fast"`, `"cpu"` or `"gpu"`; as in the notebooks where none is given.
         seed: Of all that is drawn.
         progress: Show progress bars.
@@ -30,6 +30,7 @@ def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int
     if budget not in BUDGETS:
         raise ValueError(f"`budget` (={budget!r}) must be one of {', '.join(BUDGETS)}")
     run = RUNS[id]
+    study = open_study(run.study) if run.study else study
     judges = [name for name in run.judges if name in study.cards()] or [*run.judges]
     networks = (*run.networks, *judges[:1])
     cards = [study.card(network) for network in networks]

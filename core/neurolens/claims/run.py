@@ -17,12 +17,14 @@ class Run:
         networks: Those of the study that it looks at.
         judges: Of these, too, it looks at the first that is there.
         seeds: Of what it trains or starts anew; those of the study's networks where it does not.
+        study: The one it is always measured on; any where none is named.
     """
 
     measure: Callable[[Lesson, bool], Verdict]
     networks: tuple[str, ...] = ("all",)
     judges: tuple[str, ...] = ()
     seeds: Callable[[Lesson], Sequence[int]] | None = None
+    study: str = ""
 
 
 def test_images(lesson: Lesson, *, fast: int, cpu: int) -> Images:

@@ -124,7 +124,7 @@ def _super_train(lesson: Lesson, progress: bool) -> Verdict:
 def climb_lifelike(lesson: Lesson, progress: bool = False) -> Climbs:
     """Return every class climbed plainly, with jitter of the gradient and of the image, and with total variation."""
     lens, climb = lesson.study.lens("all"), _climb(lesson)
-    weights = lesson.pick(fast=(30, 100), cpu=(3, 10, 30, 100, 300), gpu=(3, 10, 30, 100, 300))
+    weights = lesson.pick(fast=(30, 100), cpu=(10, 30, 100, 300, 1000, 3000), gpu=(10, 30, 100, 300, 1000, 3000))
     variation = trade_off(lens, TotalVariation, weights, **climb, progress=progress)
     ways: dict[str, dict[str, Any]] = {
         "jitter": {"jitter": Jitter()},
@@ -137,7 +137,8 @@ def climb_lifelike(lesson: Lesson, progress: bool = False) -> Climbs:
 def climb_unclipped(lesson: Lesson, progress: bool = False) -> Climbs:
     """Return every class climbed plainly and under the α-norm, where no pixel is held in [0, 1]."""
     lens, climb = lesson.study.lens("all"), {**_climb(lesson), "keep_range": False, "progress": progress}
-    weights = lesson.pick(fast=(1, 10), cpu=(0.1, 1, 10, 100, 1000), gpu=(0.1, 1, 10, 100, 1000))
+    weights = [10.0**k for k in range(9)]
+    weights = lesson.pick(fast=weights[:2], cpu=weights, gpu=weights)
     bound = trade_off(lens, AlphaNorm, weights, **climb)
     ways = {"α-norm": {"priors": [AlphaNorm(bound.strongest())]}}
     return climb_in_ways(lens, ways, seeds=_starts(lesson), **climb)
@@ -252,7 +253,7 @@ RUNS = {
     "super-train": Run(_super_train, seeds=super_seeds),
     "lifelike-transforms": Run(_transforms),
     "lifelike-regularisers": Run(_regularisers),
-    "lifelike-pooling": Run(_pooling, (), seeds=pooling_seeds),
+    "lifelike-pooling": Run(_pooling, (), seeds=pooling_seeds, study="planted"),
     "ood-cat-dog": Run(_unseen_by_near_pair, PAIR, seeds=small_seeds),
     "ood-plane-dog": Run(_unseen_by_far_pair, ("far_pair",), seeds=small_seeds),
     "noise-bird": Run(_noise_class, THREE, seeds=small_seeds),

@@ -1,7 +1,6 @@
 """The figures of §2.4: what makes generated images lifelike (Fig. 7)."""
 
 from jaxtyping import Float
-from matplotlib.ticker import ScalarFormatter
 from torch import Tensor
 
 from neurolens.figures.base import BLUE, CORAL, Picture, array, name_row, show
@@ -51,14 +50,15 @@ def trade_offs(curves: dict[str, TradeOff]) -> Picture:
     picture = Picture(8, 3.2, settings)
     axes = picture.subplots(1, len(curves), squeeze=False)[0]
     for ax, (name, curve) in zip(axes, curves.items(), strict=True):
-        weights = curve.weights[1:]
+        weights, chosen = curve.weights[1:], curve.strongest()
         ax.plot(weights, array(curve.gains[1:]), "o-", color=BLUE, ms=4)
         ax.axhline(0, color="none")  # keeps zero in view
         ax.axhline(curve.gains[0].item(), color=BLUE, lw=0.8, ls=":")
-        ax.axvline(curve.strongest(), color="0.6", lw=0.8)
-        ax.set(xscale="log", title=name, xlabel="λ (grey: chosen)")
+        ax.axvline(chosen, color="0.6", lw=0.8)
+        last = ", the largest tried" if chosen == weights[-1] else ""
+        ax.set(xscale="log", title=name, xlabel=f"λ (grey: chosen{last})")
         ax.set_ylabel("rise of Φ (dotted: without)", color=BLUE)
-        ax.xaxis.set_major_formatter(ScalarFormatter())
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         twin = ax.twinx()
         twin.plot(weights, array(curve.shares[1:]), "^--", color=CORAL, ms=4)
         twin.axhline(curve.shares[0].item(), color=CORAL, lw=0.8, ls=":")

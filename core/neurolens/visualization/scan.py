@@ -208,6 +208,8 @@ def scan(
             f"`layers` (={layers}) must be layers with positions, such as {', '.join(lens.stages)}, and `neurons` "
             f"(={neurons}) some of them"
         )
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` (={batch_size}) must be a number of images, 1 or more")
     indices = range(len(images))[part]
     if images.size != tuple(lens.size) or not indices or indices.step != 1:
         raise ValueError(
