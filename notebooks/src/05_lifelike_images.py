@@ -115,8 +115,8 @@ nl.figures.trade_offs({"total variation": variation, "α-norm, unclipped": bound
 # %% [markdown]
 # **NeuroLens 5-a.** No figure of the paper; it shows no result with regularisers. Blue: how far the objective rose.
 # Red: the high-frequency share. Dotted: without the prior. For the α-norm the pixels may leave [0, 1]. A λ that was
-# tried and has no point, as the α-norm's 1000 in the planted study, made the climb burst: the penalty's slope grows
-# with the fifth power of the distance from the mean, so that steps overshoot farther and farther.
+# tried and has no point, as the largest of the α-norm, made the climb burst: the penalty's slope grows with the fifth
+# power of the distance from the mean, so that steps overshoot farther and farther.
 #
 # *Look for:* which of the two priors lowers the red line at all.
 
@@ -275,9 +275,10 @@ nl.claims.CLAIMS["lifelike-pooling"]
 planted = nl.open_study("planted")
 pair, held_out = planted.images("near_pair", "train"), planted.images("near_pair")
 pair = pair.sample(lesson.pick(fast=64, cpu=min(1000, len(pair)), gpu=len(pair)), seed=lesson.seed)
-recipe = planted.recipe("near_pair", width=lesson.pick(fast=4, cpu=16, gpu=16), epochs=lesson.pick(fast=1, cpu=8, gpu=14))
+width, epochs = lesson.pick(fast=(4, 1), cpu=(16, 12), gpu=(16, 14))
+recipe = planted.recipe("near_pair", width=width, epochs=epochs)
 cause = nl.claims.lifelike_pooling(
-    pair, held_out, seeds=range(lesson.pick(fast=2, cpu=5, gpu=10)), recipe=recipe, steps=steps
+    pair, held_out, seeds=range(lesson.pick(fast=2, cpu=8, gpu=12)), recipe=recipe, steps=steps
 )
 cause
 

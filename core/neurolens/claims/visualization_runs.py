@@ -168,14 +168,14 @@ def _regularisers(lesson: Lesson, progress: bool) -> Verdict:
 
 def pooling_seeds(lesson: Lesson) -> Sequence[int]:
     """Return the seeds of the networks with and without pooling."""
-    return range(lesson.pick(fast=2, cpu=5, gpu=10))
+    return range(lesson.pick(fast=2, cpu=8, gpu=12))
 
 
 def _pooling(lesson: Lesson, progress: bool = False) -> Verdict:
     study = lesson.study
     pair = study.images("near_pair", "train")
     pair = pair.sample(lesson.pick(fast=64, cpu=1000, gpu=len(pair)), seed=lesson.seed)
-    width, epochs = lesson.pick(fast=(4, 1), cpu=(16, 8), gpu=(16, 14))
+    width, epochs = lesson.pick(fast=(4, 1), cpu=(16, 12), gpu=(16, 14))
     return on_lifelike.lifelike_pooling(
         pair,
         study.images("near_pair"),
