@@ -82,7 +82,8 @@ class CategoryMap(JudgedCard):
         self._known: dict[tuple[str, str], Measured] = {}
         self._runner = Runner(self._keep, self._over, tell=self._told)
         self.network = network
-        self.layer, self.noise = layer or self.lens.stages[-1], noise
+        self.layer = self._asked = layer or self.lens.stages[-1]  # what was asked for is kept where a network lacks it
+        self.noise, self._fitting = noise, False
         for found in self._measure(self.network, self.layer):
             self._keep(found, True)
         self.step = len(self.hierarchy.merges)
@@ -200,8 +201,15 @@ class CategoryMap(JudgedCard):
             self._view.show_map()
 
     def _look_elsewhere(self, change: dict[str, Any]) -> None:
-        if self.layer not in self.lens.stages:
-            self.layer = self.lens.stages[-1]  # comes here again
+        if change["name"] == "layer" and not self._fitting:
+            self._asked = self.layer
+        fitting = self._asked if self._asked in self.lens.stages else self.lens.stages[-1]
+        if self.layer != fitting:
+            self._fitting = True
+            try:
+                self.layer = fitting  # comes here again
+            finally:
+                self._fitting = False
         elif (self.network, self.layer) in self._known:
             self._take()
         else:
@@ -209,5 +217,6 @@ class CategoryMap(JudgedCard):
             self._view.show_head()
 
     def _rearrange(self) -> None:
+        step, before = self.step, len(self.hierarchy.merges)
         self._take()
-        self.step = len(self.hierarchy.merges)
+        self.step = len(self.hierarchy.merges) if step == before else min(step, len(self.hierarchy.merges))

@@ -82,7 +82,8 @@ class ManifoldMap(Card):
         self._seed, self._known = seed, dict[Wanted, nl.Manifold]()
         self._runner = Runner(self._embedded, self._over, tell=self._told)
         self.network, self.raw, self.method = network, raw, method
-        self.layer = layer or self.lens.stages[-1]
+        self.layer = self._asked = layer or self.lens.stages[-1]  # what was asked for is kept where a network lacks it
+        self._fitting = False
         self._show_wanted(PATIENCE)
         self._open(ManifoldView(self), "nl-manifold")
         self._view.show_manifold()  # with what has come meanwhile
@@ -151,7 +152,11 @@ class ManifoldMap(Card):
         """
         if name not in self.images.classes:
             raise ValueError(f"`name` (={name!r}) must be one of {', '.join(self.images.classes)}")
-        self._select(self.images.labels.numpy() == self.images.classes.index(name))
+        self._select(self.of_class(name))
+
+    def of_class(self, name: str) -> Bool[np.ndarray, " n"]:
+        """Return which images are of a class."""
+        return self.images.labels.numpy() == self.images.classes.index(name)
 
     def hide(self, name: str) -> None:
         """Hide a class, or show it again."""
@@ -174,7 +179,10 @@ class ManifoldMap(Card):
 
     def summary(self) -> str:
         """Return what is shown, in one line."""
-        return "not embedded yet" if self.manifold is None else f"{self.manifold.title}, {len(self.manifold)} points"
+        if self.manifold is None:
+            return "not embedded yet"
+        whose = self.manifold.about.get("network")
+        return ", ".join(filter(None, (self.manifold.title, whose, f"{len(self.manifold)} points")))
 
     def still(self) -> Image.Image:
         """Return what is shown, as one picture."""
@@ -193,8 +201,15 @@ class ManifoldMap(Card):
         return Wanted(self.method) if self.raw else Wanted(self.method, self.network, self.layer)
 
     def _look_elsewhere(self, change: dict[str, Any]) -> None:
-        if self.layer not in self.lens.stages:
-            self.layer = self.lens.stages[-1]  # comes here again
+        if change["name"] == "layer" and not self._fitting:
+            self._asked = self.layer
+        fitting = self._asked if self._asked in self.lens.stages else self.lens.stages[-1]
+        if self.layer != fitting:
+            self._fitting = True
+            try:
+                self.layer = fitting  # comes here again
+            finally:
+                self._fitting = False
             return
         self._show_wanted()
         self._view.show_head()

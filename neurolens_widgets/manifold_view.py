@@ -187,7 +187,8 @@ class ManifoldView:
     def show_selected(self) -> None:
         """Show the images selected, and what they are; those of hidden classes are only counted."""
         shown, chosen, visible = self.map, self.map.selected, self.map.visible
-        if self._choice.value and shown.composition(chosen) != {self._choice.value: len(chosen)}:
+        name = self._choice.value
+        if name and [*chosen] != np.flatnonzero(shown.of_class(name)).tolist():
             self._choice.value = ""
         self._places = [place for place in chosen if visible[place]]
         some, hidden = self._places[:MOST], len(chosen) - len(self._places)

@@ -54,7 +54,8 @@ class PredictionTable(Card):
         n = min(FEW, len(study.test))
         self.sets = sets or (study.test.sample(n, seed), nl.gaussian_noise(study.train, n, seed))
         self._known: dict[str, nl.PredictionTable] = {}
-        self._runner = Runner(self._keep, self._over)
+        self._asked = ""  # the column picked last, for networks that have it
+        self._runner = Runner(self._keep, self._over, tell=self._told)
         self.network = network
         for found in self._ask(network):
             self._keep(found, True)
@@ -155,7 +156,8 @@ class PredictionTable(Card):
         self.table = self._known[self.network]
         self._confidence = self.table.confidence
         row = self.row or self.table.filled[0]
-        self._found = row, self.column if self.column in self.table.classes else self.table.favourite(row)
+        wanted = self._asked or self.column
+        self._found = row, wanted if wanted in self.table.classes else self.table.favourite(row)
         self.pick(*self._found)
         self._find()
         if self._view is not None:
@@ -177,5 +179,6 @@ class PredictionTable(Card):
 
     def _pick(self) -> None:
         if self._found != (self.row, self.column):  # row and column may have changed at once
+            self._asked = self.column
             self._find()
             self._view.show_cell()

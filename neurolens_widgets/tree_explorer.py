@@ -22,9 +22,11 @@ from neurolens_widgets.tree_front import draw_page, where_they_part
 from neurolens_widgets.tree_growing import GrowingCard
 from neurolens_widgets.tree_images import NONE, Pictures, Thumbnails
 from neurolens_widgets.tree_opening import Opening
+from neurolens_widgets.tree_places import Place
 from neurolens_widgets.tree_view import TreeView
 
 MOST = 300  # images that a tree is grown on
+SLOTS = "image", "other"  # traced in red and in blue
 
 
 class TreeExplorer(GrowingCard):
@@ -52,6 +54,8 @@ class TreeExplorer(GrowingCard):
         FileNotFoundError: If the study has no such network.
     """
 
+    tree: nl.PredictionTree
+    opening: Opening
     selected = traitlets.Int(help="The node that is looked at.")
     image = traitlets.Int(NONE, help="The image traced in red, by its number in `pictures`; -1 for none.")
     other = traitlets.Int(NONE, help="The one traced in blue.")
@@ -72,7 +76,8 @@ class TreeExplorer(GrowingCard):
         study.card(network)  # says how to train it
         super().__init__(study, most)
         self.lens, self.pictures = study.lens(network), Pictures(study.images(network))
-        self._paths: dict[int, nl.TreePath] = {}
+        self._paths: dict[str, tuple[int, nl.TreePath]] = {}
+        self._visited: dict[Place, tuple[nl.PredictionTree, Opening, int]] = {}
         self._changing = False
         self.study_name, self.network, self.kind = study.name, network, kind
         self.layer = layer or self.lens.stages[-1]
@@ -111,17 +116,30 @@ class TreeExplorer(GrowingCard):
     @property
     def paths(self) -> list[nl.TreePath]:
         """The paths of `image` and `other`, as far as there are any."""
-        return [*self._paths.values()]
+        return [path for _, path in self._paths.values()]
 
     @property
     def traced(self) -> list[int]:
         """The images that these are the paths of."""
-        return [*self._paths]
+        return [image for image, _ in self._paths.values()]
+
+    @property
+    def slots(self) -> list[int]:
+        """The colours of these paths: 0 for red, 1 for blue."""
+        return [SLOTS.index(slot) for slot in self._paths]
+
+    @property
+    def place(self) -> Place:
+        """What the tree shown was grown of."""
+        return self._shown
 
     @property
     def hits(self) -> list[int]:
-        """The nodes that the search found."""
-        return find_nodes(self.tree, self.search) if self.search else []
+        """The nodes that the search found; none in a tree without such a filter."""
+        try:
+            return find_nodes(self.tree, self.search) if self.search else []
+        except ValueError:  # it was typed for another layer
+            return []
 
     def show(self, tree: nl.PredictionTree) -> None:
         """Show a tree that was grown elsewhere, in place of the one chosen.
@@ -139,10 +157,16 @@ class TreeExplorer(GrowingCard):
     def toggle(self, item: int) -> None:
         """Open a node or a fold to its next parting, or close the node; see `Opening.toggle`."""
         with self._commands:
-            self.opening.toggle(item, self.selected)
+            if self.opening.toggle(item, self.selected):
+                above = self.tree.shape.ancestors
+                self.opening.nodes |= {path.leaf for path in self.paths if item in above(path.leaf)}
             if item in self.tree.shape.ancestors(self.selected)[:-1]:
                 self.selected = item  # what is closed cannot be looked at
             self._view.show_nodes()
+
+    def retrace(self) -> None:
+        """Open the traced images' paths again, down to their leaves."""
+        self._act(self._find_paths, self._view.show_paths)
 
     def evidence(self, address: str) -> Evidence:
         """Return what is known of a filter."""
@@ -186,8 +210,8 @@ class TreeExplorer(GrowingCard):
         return f"TreeExplorer({self.summary()})"
 
     def _page(self) -> Picture:
-        path = self.paths[0] if self.paths else None
-        return draw_page(self.tree, self.images, self.opening.shown(self.selected), path)
+        _, red = self._paths.get("image", (NONE, None))
+        return draw_page(self.tree, self.images, self.opening.shown(self.selected), red)
 
     def _take(self) -> None:
         """Show the tree asked for; what was traced and searched for is again."""
@@ -201,18 +225,22 @@ class TreeExplorer(GrowingCard):
                 self._view.show_tree()
 
     def _change(self) -> None:
+        if self._view is not None:
+            self._visited[self._shown] = self.tree, self.opening, self.selected
         self._shown = self._place
         self.tree, study = self.places.trees[self._shown], self.study
         self.lens, images = study.lens(self.network), study.images(self.network)
         if images.classes != self.images.classes:  # other numbers
             self.image, self.other = min(self.image, NONE), min(self.other, NONE)
         self.pictures.images = images
-        self.opening, self.thumbnails = Opening(self.tree.shape), Thumbnails(self.pictures.shown)
-        self.selected = next(item.id for item in self.opening.items() if 0 <= item.id < self.tree.root)
-        try:
-            self.opening.nodes |= {*self.hits}
-        except ValueError:  # of another layer
-            self.search = ""
+        self.thumbnails = Thumbnails(self.pictures.shown)
+        tree, opening, selected = self._visited.get(self._shown, (None, None, 0))
+        if opening is not None and tree is self.tree:
+            self.opening, self.selected = opening, selected
+        else:
+            self.opening = Opening(self.tree.shape)
+            self.selected = next(item.id for item in self.opening.items() if 0 <= item.id < self.tree.root)
+        self.opening.nodes |= {*self.hits}
         self._paths = {}
         self.attempt(self._find_paths)
 
@@ -223,9 +251,10 @@ class TreeExplorer(GrowingCard):
                 self.attempt(lambda: [work() for work in works])
 
     def _find_paths(self) -> None:
-        wanted = [image for image in (self.image, self.other) if image != NONE]
-        known = self._paths
-        self._paths = {i: known.get(i) or self.tree.path(self.pictures.rgb(i), self.lens) for i in wanted}
+        wanted = {slot: image for slot in SLOTS if (image := getattr(self, slot)) != NONE}
+        known = dict(self._paths.values())
+        new = {i: self.tree.path(self.pictures.rgb(i), self.lens) for i in {*wanted.values()} - known.keys()}
+        self._paths = {slot: (image, (known | new)[image]) for slot, image in wanted.items()}
         self.opening.nodes |= {path.leaf for path in self.paths}
 
     def _find(self) -> None:

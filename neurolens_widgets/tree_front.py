@@ -23,7 +23,7 @@ class TreeFront(anywidget.AnyWidget):
     Attributes:
         nodes: What is shown, from the root down; see `describe`.
         atlas: The PNG of the thumbnails.
-        paths: Of traced images, at most two; see `describe_path`.
+        paths: Of traced images, at most two; see `describe_path`. `slot` is 0 for red, 1 for blue.
         selected: The node chosen.
         hits: Nodes marked by a search.
         label: What the tree is, for a screen reader; another label is another tree.

@@ -27,6 +27,7 @@ class GrowingCard(JudgedCard):
         places: What is open and grown.
     """
 
+    _shown: Place
     study_name = traitlets.Unicode(help="One of the studies that can be opened here.")
     network = traitlets.Unicode(help="One of the study's networks.")
     category = traitlets.Unicode(help="One of the network's classes, or nothing for all.")

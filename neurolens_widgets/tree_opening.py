@@ -62,8 +62,8 @@ class Opening:
                 shown |= rest
         return shown
 
-    def toggle(self, item: int, *also: int) -> None:
-        """Open a node or fold as far as its next parting; close it where it is open.
+    def toggle(self, item: int, *also: int) -> bool:
+        """Open a node or fold as far as its next parting; close it where it is open. Return whether it was opened.
 
         Args:
             item: Its id.
@@ -83,9 +83,11 @@ class Opening:
             self.nodes |= {*(passed if len(passed) <= STRETCH + 2 else passed[:STRETCH])}
         elif items[item].opened:
             self.nodes = {node for node in self.nodes if node == item or item not in shape.ancestors(node)} | {item}
+            return False
         else:
             parting = self.parting(item)
             self.nodes |= {item, *self._largest(shape.children(parting))[:STRETCH]}
+        return True
 
     def parting(self, node: int) -> int:
         """Return where a line next parts into children of which none is small; a leaf where it never does."""

@@ -82,6 +82,7 @@ class TreeView:
         self._slots = Choices(colours, self._turn, "nl-slots")
         self._slots.mark("image")
         self._slot, self._first, self._strip_of = "image", 0, [0]
+        self._filled: tuple[str, ...] = ()  # study, network and category whose images are shown
         self._classes = widgets.Dropdown()
         self._classes.observe(lambda _: self._fill(0), "value")
         self._upload = widgets.FileUpload(accept="image/*", description="Your picture").add_class("nl-upload")
@@ -112,11 +113,14 @@ class TreeView:
         }
         for name, control in self._controls.items():
             control.options = options[name]
-        self._classes.options = classes
         self._setting = False
-        if explorer.category:
-            self._classes.value = explorer.category
-        self._fill(0)
+        if explorer.place[:3] != self._filled:  # another layer has the same images
+            self._first, self._filled = 0, explorer.place[:3]
+            if self._classes.options != classes:
+                self._classes.options = classes
+            if explorer.category:
+                self._classes.value = explorer.category
+        self._fill(self._first)
         self.show_head()
         self.show_selected()
         self.show_paths()
@@ -155,8 +159,8 @@ class TreeView:
             self._nodes = [describe(tree, item, thumbnails, explorer.leaf_name) for item in items]
             self._shown = thumbnails, items
         paths = [
-            describe_path(path, self._outcome(image), thumbnails.place(image), explorer.leaf_name)
-            for image, path in zip(explorer.traced, explorer.paths, strict=True)
+            {**describe_path(path, self._outcome(image), thumbnails.place(image), explorer.leaf_name), "slot": slot}
+            for image, path, slot in zip(explorer.traced, explorer.paths, explorer.slots, strict=True)
         ]
         self.front.show(
             thumbnails,
@@ -182,7 +186,8 @@ class TreeView:
         found = ""
         if explorer.search:
             nodes = ", ".join(map(str, explorer.hits[:8])) + (", …" if len(explorer.hits) > 8 else "")
-            where = f"at {len(explorer.hits)} nodes: {nodes}" if explorer.hits else "at no node of this tree"
+            many = "nodes" if len(explorer.hits) > 1 else "node"
+            where = f"at {len(explorer.hits)} {many}: {nodes}" if explorer.hits else "at no node of this tree"
             found = f"<p><b>{escape(explorer.search)}</b> is critical {where}.</p>"
         self._message.value = found + (f"<p><b>{escape(comparison)}</b></p>" if comparison else "")
         self._message.layout.display = None if self._message.value else "none"
@@ -233,6 +238,8 @@ class TreeView:
         self.node.mark(traced)
 
     def _pick(self, image: int) -> None:
+        if image == getattr(self.explorer, self._slot):
+            self.explorer.retrace()
         self.explorer.attempt(lambda: setattr(self.explorer, self._slot, image))
 
     def _take_file(self, files: tuple[dict[str, Any], ...]) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from neurolens.clustering.categories import cosine_distances, measure_categories
-from neurolens.clustering.hierarchy import centre
+from neurolens.clustering.hierarchy import centres, spanning_tree
 from scipy.spatial.distance import cdist
 from torch import nn
 
@@ -109,7 +109,12 @@ def test_a_single_category_is_a_tree_of_one_node(lens):
     found = measure_categories(lens, pictures(5, ("cat",)), replicates=2)
     assert found.distances.tolist() == [[0]]
     assert len(found.hierarchy().merges) == 0
-    assert centre(found.spanning_tree()) == "cat"
+    assert centres(found.spanning_tree()) == {"cat"}
+
+
+def test_categories_with_as_many_edges_are_both_the_centre():
+    chain = np.array([[0, 1, 3, 4], [1, 0, 1, 3], [3, 1, 0, 1], [4, 3, 1, 0]]) / 4
+    assert centres(spanning_tree(chain, ["cat", "dog", "deer", "frog"])) == {"dog", "deer"}
 
 
 def test_bad_images_layers_and_replicates_are_refused(lens):

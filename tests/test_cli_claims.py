@@ -123,3 +123,10 @@ def test_readme_s_table_is_written_between_its_marks(tmp_path):
     file = tmp_path / "README.md"
     file.write_text("no marks")
     assert "must hold the lines" in refused("--into", str(file))
+
+
+def test_a_claims_numbers_stand_beside_the_papers():
+    shown = run("show", "ood-cat-dog").output
+    assert shown.count("(the paper: ") == 9
+    assert "noise → cat (the paper: 100.0%)" in shown
+    assert "ood-cow" in refused("show", "ood-cow")

@@ -209,7 +209,7 @@ def test_softmax_and_layer_units_are_targets(lens, images):
             r"`method` \(='exact'\) needs a rest of the network that is linear, and logit:dog is not",
         ),
         ({"target": "layer1.C0", "layer": "layer3"}, r"does not depend on `layer` \(='layer3'\)"),
-        ({"images": torch.zeros(0, 3, 32, 32)}, r"`images` \(=0 of them\) must be one or more"),
+        ({"images": torch.zeros(0, 3, 32, 32)}, r"`images` \(=\(0, 3, 32, 32\)\) must be finite and of shape"),
     ],
 )
 def test_bad_input(lens, images, change, message):

@@ -74,13 +74,13 @@ def test_the_path_is_red_and_ticked_where_active(tree, images):
     nodes = tree.shape.pruned(branches=5)
     picture = tree_figure(tree, images, nodes, path)
     red = [line for line in picture.axes[0].lines if same_color(line.get_color(), RED)]
-    assert len(red) == len({*nodes} & {*path.nodes}) - 1
+    assert len(red) == len({*nodes, path.leaf} & {*path.nodes}) - 1
     steps = {step.node: step for step in path.steps}
     for node in {*nodes} & {*path.nodes[1:-1]}:
         tick = " ✓" if steps[node].active else ""
         label = labels(picture)[f"{tree[node].critical}{tick}\n{tree[node].size} images"]
         assert same_color(label.get_color(), RED)
-    assert f"path to image {tree.images[path.leaf]}" in picture.caption.replace("\n", " ")
+    assert f"leaf {path.leaf}, image {tree.images[path.leaf]}" in picture.caption.replace("\n", " ")
 
 
 def test_passed_nodes_make_a_dashed_line(tree, images):

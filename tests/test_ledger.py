@@ -126,13 +126,17 @@ GUARDED = Claim(
         ((0.0, -0.1, 0.05), (0.0, 0.0, 0.0), "not reproduced"),  # what changes nothing does no harm
         ((0.2, 0.0, 0.4), (0.0, 0.0, 0.0), "not reproduced (undecided)"),
         ((math.nan, -math.inf, math.inf), (0.0, 0.0, 0.0), "not testable"),
-        ((math.nan, -math.inf, math.inf), (0.5, 0.4, 0.6), "not reproduced"),  # it surely fails, whatever the gain
+        (
+            (math.nan, -math.inf, math.inf),
+            (0.5, 0.4, 0.6),
+            "not reproduced (undecided but for a guard)",
+        ),  # it surely fails, whatever the gain
     ],
 )
 def test_a_guard_alone_reproduces_nothing(gain, harm, outcome):
     measured = {"gain": Estimate(*gain, 9), "harm": Estimate(*harm, 9)}
     verdict = GUARDED.judge("toy", measured)
-    assert verdict.outcome + " (undecided)" * verdict.undecided == outcome
+    assert verdict.outcome + (f" ({verdict.doubt})" if verdict.doubt else "") == outcome
 
 
 def test_a_check_marks_what_the_data_do_not_decide():

@@ -105,7 +105,7 @@ def test_by_hand():
     assert [step.activation for step in path.steps[1:]] == [1, 9]
     assert [step.percentile for step in path.steps[1:]] == [75, 75]
     assert path.active_filters == path.critical_filters
-    assert repr(path) == "TreePath(to image 0; 2 of 2 critical filters active)"
+    assert repr(path) == "TreePath(to leaf 0; 2 of 2 critical filters active)"
     assert path.steps[0].margin == 2
     assert tree.path([9, 0.5, 0.25, 0]).active_filters == ("filters.C0",)  # 0.5 is filter 1's median
     stranger = tree.path([0, 5, 5, 0])

@@ -24,7 +24,7 @@ from .clustering.categories import measure_categories as measure_categories
 from .clustering.hierarchy import Hierarchy as Hierarchy
 from .clustering.hierarchy import MergeStep as MergeStep
 from .clustering.hierarchy import build_hierarchy as build_hierarchy
-from .clustering.hierarchy import centre as centre
+from .clustering.hierarchy import centres as centres
 from .clustering.hierarchy import closeness as closeness
 from .clustering.hierarchy import spanning_tree as spanning_tree
 from .clustering.hierarchy_trust import HierarchyTrust as HierarchyTrust

@@ -80,7 +80,8 @@ function render({ model, el: host }) {
     if (focused) focus();
   }
   function onPaths() {
-    const paths = model.get("paths").map(path => new Map(path.steps.map(step => [step.node, step])));
+    const paths = [new Map(), new Map()]; // the red, the blue
+    for (const { slot, steps } of model.get("paths")) paths[slot] = new Map(steps.map(step => [step.node, step]));
     return item => paths.map(path => path.get(item.fold && item.id < 0 ? -1 - item.id : item.id));
   }
   function drawItems(into, on, wanted) {

@@ -69,7 +69,7 @@ function lineElements(tree, on, window_) {
   for (const to of tree.places.values()) {
     const from = tree.places.get(to.item.parent);
     if (!from || !meets(window_, from.x, to.x, from.y - 2, to.y + 2)) continue;
-    const d = edge(from, to), marks = on(to.item), both = marks.length > 1 && marks.every(Boolean);
+    const d = edge(from, to), marks = on(to.item), both = marks.every(Boolean);
     grey.push(make("svg:path", { class: "line", d }));
     marks.forEach((mark, which) => {
       const aside = both ? (which ? -1.75 : 1.75) : 0;
@@ -123,7 +123,7 @@ function wayElement(path, which, shared, wide, sheet) { // the bars of a path; `
   middle, ...bars, ...part, make("svg:path", { class: "caret" }));
   const picture = make("svg:svg", { width: 32, height: 32 }, thumbnail(path.thumb, sheet, { width: 32, height: 32 }));
   const head = make("div", { class: "head" }, picture, make("span", {}, path.words));
-  return make("section", { class: `way-${which}` }, head, chart, make("div", { class: "step" }));
+  return make("section", { class: `way-${path.slot}` }, head, chart, make("div", { class: "step" }));
 }
 
 function markWay(section, path, selected, wide, otherwise) {

@@ -322,5 +322,5 @@ nl.stored_verdicts(lesson.notebook)
 # %% [markdown]
 # ## Recap
 # - A critical filter holds images together. That is not the same as making a prediction: for that, ablate it.
-# - A tree always gets purer with depth; whether it does so by more than its own network's measure needs another judge.
+# - Deeper nodes hold images that are more alike to the tree's own network; whether they mean more needs another judge.
 # - A greedy path is a weak search: even the images that a tree was grown on often miss their own leaf.

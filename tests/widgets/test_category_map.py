@@ -146,3 +146,23 @@ def test_a_number_stands_beside_its_edge_and_a_box_is_as_wide_as_its_name(catego
         assert off @ (ends[1] - ends[0]) == pytest.approx(0, abs=1e-9)
     widths = {node["label"]: node["shape_attrs"]["width"] for node in view._graph.node_data}
     assert widths["locomotive"] - widths["bus"] == 7 * 7
+
+
+def test_a_layer_that_another_network_lacks_is_shown_again(study):
+    shown = nw.CategoryMap(study, study.test.sample(60), layer="stem")
+    for network, layer in (("vgg16", study.lens("vgg16").stages[-1]), ("all", "stem")):
+        shown.network = network
+        wait_for(lambda: not shown.measuring)
+        assert shown.layer == layer
+    shown.close()
+
+
+def test_noise_leaves_the_step(study):
+    shown = nw.CategoryMap(study, study.test.sample(60))
+    shown.step = 3
+    shown.noise = True
+    assert shown.step == 3
+    shown.step = len(shown.hierarchy.merges)
+    shown.noise = False
+    assert shown.step == len(shown.hierarchy.merges)  # the end stays the end
+    shown.close()

@@ -311,5 +311,24 @@ def test_close_does_not_wait_for_an_embedding(study, monkeypatch):
 
 def test_a_still_and_a_sentence(shown):
     assert 300 < shown.still().width <= 800
-    assert repr(shown) == f"ManifoldMap(layer4 in 2-D by PCA, {FEW} points)"
+    assert repr(shown) == f"ManifoldMap(layer4 in 2-D by PCA, planted/all, {FEW} points)"
     assert "image/png" in shown._repr_mimebundle_()
+
+
+def test_a_layer_that_another_network_lacks_is_shown_again(study):
+    shown = nw.ManifoldMap(study, study.test.sample(60), layer="stem", method="pca")
+    for network, layer in (("vgg16", study.lens("vgg16").stages[-1]), ("all", "stem")):
+        shown.network = network
+        wait_for(lambda: not shown.embedding)
+        assert shown.layer == layer
+    assert "planted/all" in shown.summary()
+    shown.close()
+
+
+def test_the_class_box_names_a_whole_class_or_none(study):
+    shown = nw.ManifoldMap(study, study.test.sample(60), method="pca")
+    shown._view._choice.value = "owl"
+    assert len(shown.selected) == shown.of_class("owl").sum()
+    shown.selected = shown.selected[:2]
+    assert shown._view._choice.value == ""
+    shown.close()

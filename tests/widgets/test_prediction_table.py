@@ -131,6 +131,8 @@ def test_another_network_is_asked_in_the_background(shown, study, sets):
     shown.column = "owl"
     shown.network = "near_pair"  # knows no owl
     assert shown.column == shown.table.favourite("owl")
+    shown.network = "all"
+    assert (shown.row, shown.column) == ("owl", "owl")  # what was picked there
 
 
 def test_stop_goes_back_to_the_network_shown(shown, monkeypatch):

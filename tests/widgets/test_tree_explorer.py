@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from neurolens.watching import Bar
 from PIL import Image
+from tiny import part
 
 import neurolens_widgets as nw
 from neurolens_widgets.tree_evidence import find_evidence
 from neurolens_widgets.tree_front import where_they_part
+from neurolens_widgets.tree_view import STRIP
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +156,47 @@ def wait_for(explorer):
         time.sleep(0.01)
 
 
+def test_a_path_keeps_its_colour(explorer):
+    explorer.other = 5
+    assert [path["slot"] for path in explorer._view.front.paths] == [1]
+    explorer.image = 3
+    assert [path["slot"] for path in explorer._view.front.paths] == [0, 1]
+    assert explorer.traced == [3, 5]
+    explorer.image = 5
+    assert [path["slot"] for path in explorer._view.front.paths] == [0, 1]
+    assert "take the same path" in explorer.comparison()
+
+
+def test_a_path_comes_back_with_what_was_closed(explorer):
+    explorer.image = 3
+    (path,) = explorer.paths
+    shown = {item.id for item in explorer.opening.items() if item.opened}
+    node = next(node for node in path.nodes[1:] if node in shown)
+    explorer.toggle(node)
+    assert path.leaf not in explorer.opening.nodes
+    explorer.toggle(node)
+    assert path.leaf in explorer.opening.nodes
+    explorer.toggle(node)
+    explorer._view._pick(3)  # the same image again
+    assert path.leaf in explorer.opening.nodes
+
+
+def test_another_layer_leaves_what_was_set(explorer):
+    view = explorer._view
+    view._classes.value = "owl"
+    view._fill(STRIP)
+    explorer.search, explorer.image = "layer4.C1", 3
+    explorer.toggle(next(item.id for item in explorer.opening.items() if not item.opened and item.id >= 60))
+    explorer.selected = explorer.tree.root - 3
+    before = view._strip_of, {*explorer.opening.nodes}, explorer.selected
+    for layer in ("layer3", "layer4"):
+        explorer.layer = layer
+        wait_for(explorer)
+        assert (view._classes.value, view._first) == ("owl", STRIP)
+        assert view._search.value == "layer4.C1"
+    assert (view._strip_of, explorer.opening.nodes, explorer.selected) == before
+
+
 def test_other_trees_grow_in_the_background(explorer):
     explorer.image, explorer.search = 3, "layer4.C1"
     explorer.category = "owl"
@@ -164,7 +207,9 @@ def test_other_trees_grow_in_the_background(explorer):
     explorer.layer, explorer.category = "layer1", ""
     wait_for(explorer)
     assert (explorer.tree.category, len(explorer.tree.images), len(explorer.tree.filters)) == ("", 60, 16)
-    assert explorer.search == "layer1.C1" or not explorer.search
+    assert explorer.search == "layer4.C1"  # kept, though this tree has no such filter
+    assert not explorer.hits
+    assert "at no node of this tree" in part(explorer, "nl-message").value
     explorer.network = "vgg16"
     wait_for(explorer)
     assert explorer.layer in explorer.lens.stages

@@ -42,7 +42,7 @@ class Row:
         if self.record is None:
             return UNMEASURED
         limits = [
-            "undecided" if self.record.verdict.undecided else "",
+            self.record.verdict.doubt,
             "built-in study" if self.record.study == "planted" else "",
             "budget fast" if self.record.budget == "fast" else "",
             "yours" if self.own else "",

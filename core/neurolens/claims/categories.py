@@ -139,7 +139,9 @@ def two_kingdoms(categories: Categories, kingdoms: Kingdoms = KINGDOMS["cifar10"
             ("distance of the last merge minus that of the one before", gap),
         )
     }
-    setting = f"{categories.caption}, average linkage; {', '.join(kingdoms[0])} | {', '.join(kingdoms[1])}"
+    found = build_hierarchy(real.distances, real.names).branches
+    expected, ours = (" | ".join(", ".join(sorted(side)) for side in sides) for sides in (kingdoms, found))
+    setting = f"{categories.caption}, average linkage; expected: {expected}; found: {ours}"
     return TWO_KINGDOMS.judge(setting, measured)
 
 

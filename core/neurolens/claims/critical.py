@@ -38,6 +38,7 @@ CRITICAL_FILTERS = Claim(
     "filters can cost more than those with the largest contributions, so “most” is half of these.",
     NOTEBOOK,
     OVER,
+    headline=f"{LOSS}, path minus {ACTIVE}",  # what tells most against it
 )
 RISE, END, BREADTH = (
     "smallest rise of the coherence by another network from one quarter of the way to the next",

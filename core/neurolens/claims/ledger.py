@@ -121,10 +121,12 @@ class Verdict:
     setting: str
 
     @property
-    def undecided(self) -> bool:
-        """Whether it is not reproduced only because the data decide nothing: no check surely fails."""
-        failing = (check.fails(self.measured[check.quantity]) for check in self.claim.checks)
-        return self.outcome == "not reproduced" and not any(failing)
+    def doubt(self) -> str:
+        """What is to be said where it is not reproduced only because the data decide too little; otherwise nothing."""
+        failing = [check for check in self.claim.checks if check.fails(self.measured[check.quantity])]
+        if self.outcome != "not reproduced" or not all(check.guard for check in failing):
+            return ""
+        return "undecided but for a guard" if failing else "undecided"
 
     def __repr__(self) -> str:
         numbers = "; ".join(f"{name} {estimate}" for name, estimate in self.measured.items())
@@ -138,7 +140,7 @@ class Verdict:
                 "Claim": f"{self.claim.id} (§{self.claim.section}): {self.claim.statement}",
                 "Reproduced if": self.claim.rule,
                 f"Ours (95% interval over {self.claim.over})": ours,
-                "Verdict": self.outcome + (" (undecided)" if self.undecided else ""),
+                "Verdict": self.outcome + (f" ({self.doubt})" if self.doubt else ""),
                 "Set-up": f"{self.setting}. {self.claim.differs}",
             }
         )

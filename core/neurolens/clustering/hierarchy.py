@@ -193,9 +193,10 @@ def spanning_tree(distances: Float64[np.ndarray, "k k"], names: Sequence[str]) -
     return nx.relabel_nodes(tree, dict(enumerate(names)))
 
 
-def centre(tree: nx.Graph) -> str:
-    """Return the node with the most edges; of several the first."""
-    return max(tree, key=tree.degree)
+def centres(tree: nx.Graph) -> set[str]:
+    """Return the node with the most edges, or those that share the most."""
+    most = max(degree for _, degree in tree.degree)
+    return {name for name, degree in tree.degree if degree == most}
 
 
 def closeness(tree: nx.Graph) -> dict[str, float]:

@@ -164,6 +164,7 @@ class PredictionTree:
             raise ValueError(
                 f"`image` (of shape {tuple(np.shape(image))}) must be one image (c, h, w), as there is a lens"
             )
+        lens.check(image[None], "image")
         return trace(self, self.filters.outputs(lens, image[None])[0])
 
     def to_networkx(self, nodes: Sequence[int] | None = None) -> nx.DiGraph:
@@ -211,7 +212,7 @@ class PredictionTree:
             filters = Filters(tree["layer"], tuple(tree["shape"]))
             options, images = TreeOptions(**tree["options"]), tuple(tree["images"])
             return cls(merges, filters, images, tree["category"], options, tree["about"], vectors)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"`tree` (with {[*tree][:7]}) is no prediction tree: {error}") from error
 
     def save(self, file: Path) -> None:

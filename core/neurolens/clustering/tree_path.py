@@ -59,7 +59,7 @@ class TreePath:
         lost = "" if self.left_at is None else f", outside the category's range from node {self.left_at} on"
         named = self.critical_filters
         return (
-            f"TreePath(to image {self.leaf}; {len(self.active_filters)} of {len(named)} critical filters active{lost})"
+            f"TreePath(to leaf {self.leaf}; {len(self.active_filters)} of {len(named)} critical filters active{lost})"
         )
 
     @property

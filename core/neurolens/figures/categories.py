@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from neurolens.clustering.agreement import support
 from neurolens.clustering.categories import Categories
-from neurolens.clustering.hierarchy import Hierarchy, Linkage, centre
+from neurolens.clustering.hierarchy import Hierarchy, Linkage, centres
 from neurolens.figures.base import BLUE, CORAL, Picture
 
 SHORTEST = 0.6  # of the longest edge, so that names have room
@@ -91,13 +91,13 @@ def _room(at: Float[np.ndarray, "m 2"], letters: Float[np.ndarray, " m"]) -> flo
 
 
 def _draw_tree(ax: Axes, tree: nx.Graph) -> None:
-    places, red = tree_layout(tree), centre(tree)
+    places, red = tree_layout(tree), centres(tree)
     for a, b, weight in tree.edges.data("weight"):
         (x0, y0), (x1, y1) = places[a], places[b]
         ax.plot([x0, x1], [y0, y1], color="0.6", lw=1, zorder=1)
         ax.text((x0 + x1) / 2, (y0 + y1) / 2, f"{weight:.2g}", **NUMBERS)
     for name, (x, y) in places.items():
-        box = {"boxstyle": "round,pad=0.25", "fc": "white", "ec": CORAL if name == red else BLUE}
+        box = {"boxstyle": "round,pad=0.25", "fc": "white", "ec": CORAL if name in red else BLUE}
         ax.text(x, y, name, fontsize=8, ha="center", va="center", bbox=box, zorder=3)
     ax.set_aspect("equal")
     ax.margins(0.1)

@@ -33,7 +33,7 @@ def tree_figure(
         tree: Of some images.
         images: Those that the tree was grown on.
         nodes: What to show of it, as `tree.shape.pruned` gives it; the ten largest branches where none are given.
-        path: Drawn red, as far as it is shown, with a tick at its active filters.
+        path: Drawn red, as far as it is shown and to its leaf, with a tick at its active filters.
 
     Raises:
         ValueError: If the images are not the tree's, or `nodes` lack the root or do not fit.
@@ -42,6 +42,8 @@ def tree_figure(
         raise ValueError(f"`images` (={images}) must be those the tree was grown on: it has image {max(tree.images)}")
     if nodes is None:
         nodes = tree.shape.pruned(branches=min(10, len(tree.images)))
+    if path:
+        nodes = sorted({*nodes, path.leaf}, reverse=True)
     graph = tree.to_networkx(nodes)
     places, depths = _places(graph, tree.root)
     tips = sum(degree == 0 for _, degree in graph.out_degree)
@@ -50,7 +52,9 @@ def tree_figure(
             f"`nodes` (={tips} branches, {len(depths)} depths) do not fit: at most {TIPS} and {ROWS}; "
             "tree.shape.pruned(branches=10) always does"
         )
-    remark = f"; red: an image's path to image {tree.images[path.leaf]}, ✓ where the filter is active" if path else ""
+    remark = ""
+    if path:
+        remark = f"; red: a path to leaf {path.leaf}, image {tree.images[path.leaf]}; ✓ where the filter is active"
     caption = textwrap.fill(f"{tree.caption}; {len(graph)} of {len(tree)} nodes{remark}", 125)
     picture = Picture(8, (ROW * len(depths) + 13 * caption.count("\n") + 30) / 72, caption)
     ax = picture.subplots()

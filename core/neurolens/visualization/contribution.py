@@ -185,8 +185,7 @@ class _Rest:
 
 def _filters(rest: _Rest, images: Tensor, kind: Kind) -> tuple[Float[Tensor, "n d p"], Float[Tensor, "n d p"]]:
     """Return every filter's outputs, at its one position or at all of its channel's, and the objective's gradient."""
-    if not len(images):
-        raise ValueError("`images` (=0 of them) must be one or more")
+    rest.lens.check(images)
     lens, objective, layer = rest.lens, rest.objective, rest.layer
     pairs = [activation_and_gradient(lens, part, objective, layer, "fp32") for part in images.split(CHUNK)]
     found = (torch.cat(parts).flatten(2) for parts in zip(*pairs, strict=True))
