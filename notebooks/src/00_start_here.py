@@ -110,7 +110,8 @@ nl.figures.tree_figure(tree, members, tree.shape.pruned(branches=6), path)
 
 # %% [markdown]
 # **NeuroLens 0-c ↔ paper Fig. 1 (f).** In red: the way that image (a) takes from the root to the cat most like it.
-# Below, for some critical filters on that way, the cats that they answer to most.
+# A dashed line passes nodes that are not drawn. Below, for the first critical filters on that way, drawn or not, the
+# cats that they answer to most.
 
 # %%
 nl.figures.path_filters(tree, members, path)
