@@ -16,7 +16,7 @@ from neurolens_widgets.runner import Runner, Throttle
 from neurolens_widgets.verdicts import JudgedCard
 
 MAKES_IMAGES = "nl.Images(pixels, labels, classes, split, source) takes a uint8 tensor (n, 3, h, w)"
-SLOW_FPS = 3  # of what is dear: a Grad-CAM costs half a step, a chart is laid out anew by the browser
+SLOW_FPS = 2  # of what is dear: a Grad-CAM costs half a step, a chart is laid out anew by the browser
 
 
 class AscentStudio(JudgedCard):
