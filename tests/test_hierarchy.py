@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from neurolens.clustering.hierarchy import build_hierarchy, centre, closeness, spanning_tree
+from neurolens.clustering.hierarchy import build_hierarchy, centres, closeness, spanning_tree
 from scipy.cluster.hierarchy import cophenet, dendrogram, is_valid_linkage, linkage
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import squareform
@@ -146,11 +146,11 @@ def test_brackets_are_scipys_dendrogram(case):
 def test_centre_and_closeness_of_a_star_and_of_a_chain():
     star, names = symmetric([0.2, 0.3, 0.4, 0.9, 0.9, 0.9])
     tree = spanning_tree(star, names)
-    assert centre(tree) == "c0"
+    assert centres(tree) == {"c0"}
     assert closeness(tree)["c0"] == pytest.approx(3 / 0.9)
     assert closeness(tree)["c1"] == pytest.approx(3 / (0.2 + 0.5 + 0.6))
     chain, names = symmetric([0.2, 0.9, 0.9, 0.2, 0.9, 0.2])
-    assert centre(spanning_tree(chain, names)) == "c1"  # c2 has as many edges
+    assert centres(spanning_tree(chain, names)) == {"c1", "c2"}
 
 
 def test_one_category_has_no_merge_and_equal_ones_merge_at_zero():
@@ -159,7 +159,7 @@ def test_one_category_has_no_merge_and_equal_ones_merge_at_zero():
     assert alone.cophenetic.tolist() == [[0]]
     assert alone.brackets.shape == (0, 4, 2)
     assert repr(alone) == "Hierarchy(1 categories, average linkage)"
-    assert centre(spanning_tree(np.zeros((1, 1)), ["cat"])) == "cat"
+    assert centres(spanning_tree(np.zeros((1, 1)), ["cat"])) == {"cat"}
     with pytest.raises(ValueError, match=r"`names` \(=\('cat',\)\) must be two or more"):
         alone.branches  # noqa: B018
     same = build_hierarchy(*symmetric([0, 0, 0]))

@@ -228,7 +228,7 @@ print(centre, pairs, split, sep="\n\n")
 
 # %%
 tree = real.spanning_tree()
-middle.reveal(nl.centre(tree), ", ".join(f"{name} {edges}" for name, edges in tree.degree))
+middle.reveal(min(nl.centres(tree)), ", ".join(f"{name} {edges}" for name, edges in tree.degree))
 
 # %%
 living, branch = set(known[0]), set(hierarchy.branches[0])
