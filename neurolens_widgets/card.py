@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
+import neurolens as nl
 import traitlets
 from PIL import Image
 
@@ -79,3 +80,30 @@ class Card(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         # the picture stands in where there is no kernel: on GitHub, in an exported notebook
         return {**super()._repr_mimebundle_(**kwargs), "image/png": base64.b64encode(png(self.still())).decode()}
+
+
+class LayerKeeper:
+    """For a card with `layer` and `lens`: the layer asked for comes back when a network that lacks it is left."""
+
+    layer: Any
+    _asked = ""
+    _fitting = False
+
+    @property
+    def lens(self) -> nl.Lens:
+        """The network that is asked for."""
+        raise NotImplementedError
+
+    def _fits(self, change: dict[str, Any]) -> bool:
+        """Return whether the layer is the network's best for what was asked; if not set that one, which is observed."""
+        if change["name"] == "layer" and not self._fitting:
+            self._asked = self.layer
+        fitting = self._asked if self._asked in self.lens.stages else self.lens.stages[-1]
+        if self.layer == fitting:
+            return True
+        self._fitting = True
+        try:
+            self.layer = fitting
+        finally:
+            self._fitting = False
+        return False

@@ -10,6 +10,7 @@ import traitlets
 from PIL import Image
 
 from neurolens_widgets.canvas import RGBA, rgba
+from neurolens_widgets.card import LayerKeeper
 from neurolens_widgets.category_view import CategoryView
 from neurolens_widgets.frame import draw_still
 from neurolens_widgets.readouts import percent
@@ -27,7 +28,7 @@ class Measured:
     table: nl.PredictionTable
 
 
-class CategoryMap(JudgedCard):
+class CategoryMap(LayerKeeper, JudgedCard):
     """Algorithm 1 to play with: the minimum spanning tree beside the hierarchy, its merges one at a time (Fig. 8).
 
     Whatever can be clicked can be set from Python, with the same effect. Another network or layer is measured in the
@@ -82,8 +83,8 @@ class CategoryMap(JudgedCard):
         self._known: dict[tuple[str, str], Measured] = {}
         self._runner = Runner(self._keep, self._over, tell=self._told)
         self.network = network
-        self.layer = self._asked = layer or self.lens.stages[-1]  # what was asked for is kept where a network lacks it
-        self.noise, self._fitting = noise, False
+        self.layer = self._asked = layer or self.lens.stages[-1]
+        self.noise = noise
         for found in self._measure(self.network, self.layer):
             self._keep(found, True)
         self.step = len(self.hierarchy.merges)
@@ -201,16 +202,9 @@ class CategoryMap(JudgedCard):
             self._view.show_map()
 
     def _look_elsewhere(self, change: dict[str, Any]) -> None:
-        if change["name"] == "layer" and not self._fitting:
-            self._asked = self.layer
-        fitting = self._asked if self._asked in self.lens.stages else self.lens.stages[-1]
-        if self.layer != fitting:
-            self._fitting = True
-            try:
-                self.layer = fitting  # comes here again
-            finally:
-                self._fitting = False
-        elif (self.network, self.layer) in self._known:
+        if not self._fits(change):
+            return
+        if (self.network, self.layer) in self._known:
             self._take()
         else:
             self._runner.start_next(self._measure(self.network, self.layer))

@@ -132,10 +132,7 @@ class FilterView:
     def _show_place(self) -> None:
         place = self._channels.index(self.picker.at.channel or 0)
         self.grid.mark(place)
-        with (
-            self._slider.hold_sync(),
-            self._slider.hold_trait_notifications(),
-        ):  # else a smaller maximum moves the value
+        with self._slider.hold_sync(), self._slider.hold_trait_notifications():  # a smaller maximum moves the value
             self._slider.max, self._slider.value = max(1, len(self._channels) - 1), place
         self._slider.description = f"{place + 1} of {len(self._channels)}"
 

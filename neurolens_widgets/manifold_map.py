@@ -12,7 +12,7 @@ from neurolens.clustering.manifold import Method
 from PIL import Image
 
 from neurolens_widgets.canvas import RGBA, rgba
-from neurolens_widgets.card import Card
+from neurolens_widgets.card import Card, LayerKeeper
 from neurolens_widgets.frame import draw_still
 from neurolens_widgets.manifold_view import ManifoldView
 from neurolens_widgets.points import legend_beside, seen_from
@@ -30,7 +30,7 @@ class Wanted(NamedTuple):
     layer: str = ""
 
 
-class ManifoldMap(Card):
+class ManifoldMap(LayerKeeper, Card):
     """Raw images in 3-D and features in 2-D as points to brush (Fig. 9).
 
     Whatever can be clicked can be set or called from Python, with the same effect. An embedding is made in the
@@ -82,8 +82,7 @@ class ManifoldMap(Card):
         self._seed, self._known = seed, dict[Wanted, nl.Manifold]()
         self._runner = Runner(self._embedded, self._over, tell=self._told)
         self.network, self.raw, self.method = network, raw, method
-        self.layer = self._asked = layer or self.lens.stages[-1]  # what was asked for is kept where a network lacks it
-        self._fitting = False
+        self.layer = self._asked = layer or self.lens.stages[-1]
         self._show_wanted(PATIENCE)
         self._open(ManifoldView(self), "nl-manifold")
         self._view.show_manifold()  # with what has come meanwhile
@@ -201,18 +200,9 @@ class ManifoldMap(Card):
         return Wanted(self.method) if self.raw else Wanted(self.method, self.network, self.layer)
 
     def _look_elsewhere(self, change: dict[str, Any]) -> None:
-        if change["name"] == "layer" and not self._fitting:
-            self._asked = self.layer
-        fitting = self._asked if self._asked in self.lens.stages else self.lens.stages[-1]
-        if self.layer != fitting:
-            self._fitting = True
-            try:
-                self.layer = fitting  # comes here again
-            finally:
-                self._fitting = False
-            return
-        self._show_wanted()
-        self._view.show_head()
+        if self._fits(change):
+            self._show_wanted()
+            self._view.show_head()
 
     def _show_wanted(self, patience: float = 0) -> None:
         """Show what is known; find the rest out in the background, which may be at work on something else still."""

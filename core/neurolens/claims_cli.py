@@ -50,19 +50,19 @@ def show_one(id: Annotated[str, typer.Argument(help="The claim's, as `neurolens 
     """Print all that is stored of a claim: each number beside the rule, such as Table 1 beside the paper's shares."""
     with refusing():
         claim = named_claim(id)
-        record = best_record(id, [*read_records(own_results()), *read_records(SHIPPED)])
+        row = next(row for row in scoreboard().rows if row.claim is claim)
     console.print(f"{claim.id} (§{claim.section}): {claim.statement}", highlight=False, markup=False)
-    if record is None:
+    if row.record is None:
         console.print(f"not measured yet: neurolens claims run {id}")
         return
     table = Table("", "quantity", "rule", "ours, with its 95% interval", box=None)
     checks = {check.quantity: check for check in claim.checks}
-    for quantity, found in record.measured.items():
+    for quantity, found in row.record.measured.items():
         check = checks.get(quantity)
         mark, rule = (check.mark(found), str(check).removeprefix(quantity)) if check else ("·", "")
         table.add_row(mark, *map(escape, (quantity, rule, _told(found))))
     console.print(table)
-    console.print(f"{record.verdict.outcome}; {record.setting}. {claim.differs}", highlight=False, markup=False)
+    console.print(f"{row.verdict}; {row.record.setting}. {claim.differs}", highlight=False, markup=False)
 
 
 @claims.command()
