@@ -7,13 +7,13 @@ from typing import Any
 import neurolens as nl
 import torch
 import traitlets
+from neurolens.statistics import percent
 from PIL import Image
 
 from neurolens_widgets.canvas import RGBA, rgba
 from neurolens_widgets.card import LayerKeeper
 from neurolens_widgets.category_view import CategoryView
 from neurolens_widgets.frame import draw_still
-from neurolens_widgets.readouts import percent
 from neurolens_widgets.runner import Runner
 from neurolens_widgets.verdicts import JudgedCard
 

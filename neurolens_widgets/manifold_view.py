@@ -91,7 +91,6 @@ class ManifoldView:
             name: button(name, ICONS[MARKERS[k % len(MARKERS)]], f"hide or show {name}", self._hide(name), f"nl-k{k}")
             for k, name in enumerate(shown.images.classes)
         }
-        legend = box([*self._classes.values()], "nl-classes")
         choice = widgets.Dropdown(options=[("choose …", ""), *((name, name) for name in shown.images.classes)])
         choice.observe(lambda change: self._select(change["new"]), "value")
         self._choice = choice
@@ -101,7 +100,7 @@ class ManifoldView:
         return box(
             [
                 text("<h4>Classes <span>click to hide one, or show it again</span></h4>"),
-                legend,
+                box([*self._classes.values()], "nl-classes"),
                 box([field("Select a class", choice, "nl-select"), self._clearing], "nl-fields", row=True),
                 box([self.image, self._about], "nl-figure", "nl-looked-at"),
                 self._scores,
@@ -158,10 +157,8 @@ class ManifoldView:
         self._networks.mark(shown.network)
         stages = {name: name for name in shown.lens.stages}
         if [one.description for one in self._layers.children] != [*stages]:
-            gone, self._stages = (
-                self._layers.children,
-                Choices(stages, lambda n: setattr(shown, "layer", n), "nl-layers"),
-            )
+            gone = self._layers.children
+            self._stages = Choices(stages, lambda n: setattr(shown, "layer", n), "nl-layers")
             self._layers.children = self._stages.children
             close_all(gone)
         self._stages.mark(shown.layer)

@@ -7,6 +7,7 @@ from typing import Any
 import neurolens as nl
 import traitlets
 from jaxtyping import Float
+from neurolens.statistics import percent
 from neurolens.visualization.outsiders import Named
 from PIL import Image
 from torch import Tensor
@@ -14,7 +15,6 @@ from torch import Tensor
 from neurolens_widgets.canvas import RGBA, rgba
 from neurolens_widgets.card import Card
 from neurolens_widgets.prediction_view import PredictionView
-from neurolens_widgets.readouts import percent
 from neurolens_widgets.runner import Runner
 
 FEW = 1000

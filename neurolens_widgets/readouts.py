@@ -9,6 +9,7 @@ import ipywidgets as widgets
 import neurolens as nl
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+from neurolens.statistics import percent
 from numpy.typing import NDArray
 
 START_COLOUR, NOW_COLOUR, FLIP_COLOUR = "#8a929c", "#2b83c6", "#d1731f"
@@ -35,13 +36,6 @@ def class_address(name: str) -> str:
     """Return the address of a class's logit, quoted where the name needs it."""
     quoted = name.replace("\\", r"\\").replace('"', r"\"")
     return str(nl.parse(f'logit:"{quoted}"'))
-
-
-def percent(probability: float) -> str:
-    """Return 97% for 0.97, and never a rounded 0% or 100% for what is not quite that."""
-    if 0 < probability < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= probability < 1 else f"{probability:.0%}"
 
 
 def prediction(classes: Sequence[str], probabilities: NDArray[np.float64]) -> str:

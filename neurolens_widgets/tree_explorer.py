@@ -77,6 +77,7 @@ class TreeExplorer(GrowingCard):
         super().__init__(study, most)
         self.lens, self.pictures = study.lens(network), Pictures(study.images(network))
         self._paths: dict[str, tuple[int, nl.TreePath]] = {}
+        self._traced_among: dict[str, dict[str, int]] = {}  # by the fingerprint of the images
         self._visited: dict[Place, tuple[nl.PredictionTree, Opening, int]] = {}
         self._changing = False
         self.study_name, self.network, self.kind = study.name, network, kind
@@ -230,9 +231,7 @@ class TreeExplorer(GrowingCard):
         self._shown = self._place
         self.tree, study = self.places.trees[self._shown], self.study
         self.lens, images = study.lens(self.network), study.images(self.network)
-        if images.classes != self.images.classes:  # other numbers
-            self.image, self.other = min(self.image, NONE), min(self.other, NONE)
-        self.pictures.images = images
+        self._number_anew(images)
         self.thumbnails = Thumbnails(self.pictures.shown)
         tree, opening, selected = self._visited.get(self._shown, (None, None, 0))
         if opening is not None and tree is self.tree:
@@ -243,6 +242,15 @@ class TreeExplorer(GrowingCard):
         self.opening.nodes |= {*self.hits}
         self._paths = {}
         self.attempt(self._find_paths)
+
+    def _number_anew(self, images: nl.Images) -> None:
+        """Trace from other images: those that were traced among them before, and pictures that were added."""
+        before, now = self.images.fingerprint, images.fingerprint
+        self.pictures.images = images
+        if before != now:
+            self._traced_among[before] = {slot: getattr(self, slot) for slot in SLOTS}
+            for slot, image in self._traced_among.get(now, dict.fromkeys(SLOTS, NONE)).items():
+                setattr(self, slot, min(getattr(self, slot), NONE) if image == NONE else image)
 
     def _act(self, *works: Callable[[], object]) -> None:
         with self._commands:

@@ -8,7 +8,7 @@ import warnings
 import neurolens as nl
 import pytest
 import torch
-from neurolens.lens import has_fast_bf16
+from neurolens.device import has_fast_bf16
 from torch import nn
 
 

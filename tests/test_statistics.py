@@ -104,3 +104,8 @@ def test_the_side_on_which_an_interval_lies(low, high, side):
 
 def test_nothing_measured_lies_on_no_side():
     assert statistics.mean(torch.empty(0)).side(0, alike=1) is None
+
+
+def test_percent_never_rounds_to_certainty():
+    shares = 0, 0.001, 0.504, 0.999, 1, -0.001
+    assert [statistics.percent(x) for x in shares] == ["0%", "<1%", "50%", ">99%", "100%", "0%"]

@@ -13,7 +13,8 @@ import neurolens as nl
 import pytest
 import torch
 from neurolens.studies import training
-from neurolens.studies.training import Recipe, accuracy, crop_and_flip, cut_out, train
+from neurolens.studies.augmentation import crop_and_flip, cut_out
+from neurolens.studies.training import Recipe, accuracy, train
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from neurolens.statistics import Estimate
 from neurolens.units import parse
 from neurolens.visualization.priors import Jitter
 from neurolens.visualization.sketches import Histogram
-from neurolens.visualization.trust import OptimumTrust, Yardstick, kept, make_yardstick, percent, scores, trust_optimum
+from neurolens.visualization.trust import OptimumTrust, Yardstick, kept, make_yardstick, scores, trust_optimum
 from torch import nn
 
 SIZE = (32, 32)
@@ -170,10 +170,6 @@ def test_a_picture_that_a_nudge_takes_below_the_average_keeps_nothing():
         "in part: score beyond 50% of the data's; keeps nothing when nudged; 1.5× the high frequencies of photos"
     )
     assert "keeps -102% [-150%, -50%]" in trust.reading
-
-
-def test_percent_never_rounds_to_certainty():
-    assert [percent(x) for x in (0, 0.001, 0.504, 0.999, 1)] == ["0%", "<1%", "50%", ">99%", "100%"]
 
 
 def test_the_network_is_handed_back_untouched(lens, images):

@@ -13,7 +13,7 @@ from neurolens import doctor as checks
 from neurolens.cache import written_whole
 from neurolens.claims_cli import claims
 from neurolens.course_cli import course
-from neurolens.lens import best_device
+from neurolens.device import best_device
 from neurolens.studies.study import open_study
 from neurolens.studies.variants import VARIANTS, train_variant
 from neurolens.study_cli import StudyName, opened_study, study

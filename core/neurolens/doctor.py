@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from neurolens.cache import cache_folder
-from neurolens.lens import best_device, has_fast_bf16
+from neurolens.device import best_device, has_fast_bf16
 from neurolens.studies.own import study_names
 from neurolens.studies.sources import BATCHES, SPLITS, first_images
 from neurolens.studies.study import DATA_CURE, NETWORKS, as_cifar10, find_card

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neurolens.device import has_fast_bf16
 from neurolens.twin import FarEnough, Recorder, Request, Twin, state_of
 from neurolens.units import Objective, parse
 
@@ -297,18 +298,3 @@ def _stages(network: nn.Module, layers: dict[str, tuple[int, ...]]) -> tuple[str
         if weighs(child) or size in last:
             last[size] = layer
     return tuple(last.values()) if len(last) > 1 else (name,)
-
-
-def best_device() -> str:
-    """The accelerator torch finds, or the CPU."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 arithmetic is built into the device, so that it saves time."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    # private, and younger than the oldest torch we take
-    return device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()

@@ -130,3 +130,10 @@ def _bootstrap(
         draws[i] = statistic(*(a[c] for a, c in zip(arrays, chosen * len(arrays) if paired else chosen, strict=True)))
     low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(statistic(*arrays), float(low), float(high), n)
+
+
+def percent(share: float) -> str:
+    """Return 97% for 0.97, and never a rounded 0% or 100% for what is not quite that, nor -0%."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:z.0%}"

@@ -6,7 +6,7 @@ import functools
 import neurolens as nl
 import torch
 import torchvision
-from neurolens.lens import has_fast_bf16
+from neurolens.device import has_fast_bf16
 from neurolens.studies.networks import ResNet18
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval

@@ -219,6 +219,7 @@ def test_other_trees_grow_in_the_background(explorer):
     assert {*explorer.images.classes} == {*explorer.study.pairs["near_pair"]}
     explorer.network, explorer.category, explorer.layer, explorer.kind = "all", "lion", "layer4", "neurons"
     assert explorer.tree.category == "lion"  # known already
+    assert (explorer.image, explorer.traced) == (3, [3])  # traced among these images before
     assert not explorer.error
 
 

@@ -11,8 +11,7 @@ from neurolens.clustering.agreement import AgainstRandom, against_random, cophen
 from neurolens.clustering.categories import Categories
 from neurolens.clustering.tree_purity import along_the_way, coherence
 from neurolens.clustering.tree_shape import TreeShape
-from neurolens.statistics import Estimate
-from neurolens.visualization.trust import percent
+from neurolens.statistics import Estimate, percent
 
 SUPPORTED = 0.95  # of the bootstrap replicates that must have a group (Felsenstein 1985)
 BY_CHANCE = 0.05  # of random trees, at most, as good as one to believe

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from neurolens.lens import best_device
+from neurolens.device import best_device
 from neurolens.studies.study import Study, open_study
 
 T = TypeVar("T")

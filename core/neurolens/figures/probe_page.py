@@ -11,7 +11,7 @@ from PIL import Image
 
 from neurolens.figures.base import DIFFERENCE, EVIDENCE, array
 from neurolens.probe import Probe, ProbedUnit
-from neurolens.visualization.trust import percent
+from neurolens.statistics import percent
 
 CLASSES, STATIONS = 5, 10  # shown at most
 STYLE = """

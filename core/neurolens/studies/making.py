@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from neurolens.clustering.categories import measure_categories
-from neurolens.lens import best_device
+from neurolens.device import best_device
 from neurolens.studies.own import OwnStudy, with_pairs
 from neurolens.studies.study import NETWORKS, Study, open_study
 

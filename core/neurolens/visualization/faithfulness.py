@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from neurolens import statistics
 from neurolens.lens import Lens
-from neurolens.statistics import Estimate
+from neurolens.statistics import Estimate, percent
 from neurolens.units import Objective
 from neurolens.visualization.fooling import edges
 from neurolens.visualization.priors import blurred
-from neurolens.visualization.trust import percent, scores
+from neurolens.visualization.trust import scores
 
 Filling = Literal["blurred", "mean"]
 BLUR = 1 / 8  # standard deviation of what is blurred away, as a share of the image's side

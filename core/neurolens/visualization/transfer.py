@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 from neurolens import statistics
 from neurolens.lens import Lens
-from neurolens.statistics import Estimate
+from neurolens.statistics import Estimate, percent
 from neurolens.studies.data import Images
 from neurolens.units import ClassUnit, LayerUnit, Objective, logit
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.atlas import grey_noise
 from neurolens.visualization.semantics import responses
-from neurolens.visualization.trust import percent, scores
+from neurolens.visualization.trust import scores
 
 AGREED = 0.9  # of the data, below a picture that the other network's counterpart is excited by
 CHANCE = 0.5

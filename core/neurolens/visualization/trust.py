@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neurolens import statistics
 from neurolens.lens import Lens
-from neurolens.statistics import Estimate
+from neurolens.statistics import Estimate, percent
 from neurolens.studies.data import Images
 from neurolens.units import LayerUnit, Objective
 from neurolens.visualization.priors import Jitter
@@ -259,13 +259,6 @@ def scores(
     with torch.no_grad():
         batches = (lens.outputs(batch, objective.layers) for batch in images.split(batch_size))
         return torch.cat([objective.score(outputs, lens.classes).cpu() for outputs in batches])
-
-
-def percent(share: float) -> str:
-    """Return 97% for 0.97, and never a rounded 0% or 100% for what is not quite that."""
-    if 0 < share < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def _known(share: float) -> str:
