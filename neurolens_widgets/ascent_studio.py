@@ -273,8 +273,8 @@ class AscentStudio(JudgedCard):
 
     def _ended(self, error: BaseException | None, exhausted: bool) -> None:
         if self._at_work is not self.ascent:
-            return
-        if error is not None and not isinstance(error, KeyboardInterrupt):
+            pass
+        elif error is not None and not isinstance(error, KeyboardInterrupt):
             self._fail(error)
         elif exhausted or error:
             self._become("done" if exhausted else "stopped")
@@ -284,6 +284,10 @@ class AscentStudio(JudgedCard):
             self._runner.stop()
             if self.status in among:
                 self._become(status)
+
+    def _end(self) -> None:
+        self.stop()
+        super()._end()
 
     def _become(self, status: str) -> None:
         """Take this status, with no error."""

@@ -137,11 +137,12 @@ class BlindView:
         return f'<img class="{css}" width="{width}" alt="{escape(alt)}" src="data:image/png;base64,{data}">'
 
     def _heard(self, _: object, content: dict[str, Any], __: object) -> None:
-        if content.get("trial") == len(self.vote.votes):  # else it was meant for a picture that is no longer shown
-            if content.get("do") == "undo" and not self.undo.disabled:
-                self.vote.attempt(self.vote.undo)
-            elif content.get("do") == "vote":
-                self.vote.attempt(lambda: self.vote.vote(self.vote.ballot.choices[int(content["choice"])]))
+        if content.get("trial") != len(self.vote.votes):  # it was meant for a picture that is no longer to be judged
+            self.front.send_state()  # this browser may have missed that, as one that was just loaded may
+        elif content.get("do") == "undo" and not self.undo.disabled:
+            self.vote.attempt(self.vote.undo)
+        elif content.get("do") == "vote":
+            self.vote.attempt(lambda: self.vote.vote(self.vote.ballot.choices[int(content["choice"])]))
 
     def _export(self) -> None:
         def write() -> None:

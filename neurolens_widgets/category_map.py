@@ -1,5 +1,6 @@
 """How does a network group what it knows? Its categories' spanning tree and hierarchy, merge by merge: §3.1."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,6 @@ from PIL import Image
 from neurolens_widgets.canvas import RGBA, rgba
 from neurolens_widgets.card import LayerKeeper
 from neurolens_widgets.category_view import CategoryView
-from neurolens_widgets.frame import draw_still
 from neurolens_widgets.runner import Runner
 from neurolens_widgets.verdicts import JudgedCard
 
@@ -166,12 +166,9 @@ class CategoryMap(LayerKeeper, JudgedCard):
         return f"{self.network}, {self.layer}: {self.hierarchy!r}"
 
     def still(self) -> Image.Image:
-        """Return what is shown, as one picture."""
-        return draw_still(
-            [(self.picture(name), name, "mean") for name in self.names],
-            [self.categories.caption, self.summary(), *(verdict.badge for verdict in self.verdicts)],
-            side=720 // len(self.names) - 12,
-        )
+        """Return both trees as one picture."""
+        drawn = nl.figures.category_map(self.categories)
+        return Image.open(io.BytesIO(drawn._repr_png_())).convert("RGB")
 
     def __repr__(self) -> str:
         return f"CategoryMap({self.summary()})"

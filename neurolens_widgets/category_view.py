@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 MISTAKES, NEAREST = 8, 3
 BOX = {"height": 22, "rx": 7, "ry": 7, "r": 0.1}  # a node of the spanning tree, in CSS pixels
-LETTER, ASIDE = 7, 0.07  # the width of a letter in it; how far a number stands from its edge, in places
-ACROSS, UP = {"min": -1.05, "max": 1.05}, {"min": -1.1, "max": 1.1}  # places; bqplot adds room for the halos
+LETTER = 7  # the width of a letter in it
+ACROSS, UP = {"min": -1.1, "max": 1.1}, {"min": -1.0, "max": 1.0}  # places; names are wide
 
 
 class CategoryView:
@@ -66,7 +66,7 @@ class CategoryView:
         self._plane = {"x": across, "y": up}
         self._halos = bqplot.Scatter(x=[], y=[], scales=self._plane, default_size=1600, stroke_width=0)
         self._numbers = bqplot.Label(x=[], y=[], text=[], scales=self._plane, default_size=10, align="middle")
-        self.tree = bare_figure([self._halos], [], height="380px").add_class("nl-mst")
+        self.tree = bare_figure([self._halos], [], height="380px", left=12).add_class("nl-mst")
         self._depth, self._place = bqplot.LinearScale(min=0), bqplot.LinearScale()
         scales = {"x": self._depth, "y": self._place}
         self._brackets = bqplot.Lines(x=[0], y=[0], scales=scales, stroke_width=2)
@@ -156,7 +156,8 @@ class CategoryView:
         graph.on_element_click(lambda _, event: setattr(self.map, "category", event["data"]["label"]))
         digits = 2 if max((weight for *_, weight in edges), default=0) >= 0.1 else 3
         with self._numbers.hold_sync():
-            self._numbers.x, self._numbers.y = np.array([self._beside(a, b) for a, b, _ in edges]).reshape(-1, 2).T
+            middles = [(self._at[a] + self._at[b]) / 2 for a, b, _ in edges]
+            self._numbers.x, self._numbers.y = np.array(middles).reshape(-1, 2).T
             self._numbers.text = np.array([f"{weight:.{digits}f}" for *_, weight in edges])
         old = self.tree.marks
         self.tree.marks = [self._halos, graph, self._numbers]
@@ -164,12 +165,6 @@ class CategoryView:
             if isinstance(mark, bqplot.Graph):
                 mark.close()
         self._graph = graph
-
-    def _beside(self, a: int, b: int) -> np.ndarray:
-        """Return where an edge's number stands: beside its middle, where it hides neither edge nor boxes."""
-        along = self._at[b] - self._at[a]
-        across = np.array([along[1], -along[0]]) / (np.linalg.norm(along) or 1)
-        return (self._at[a] + self._at[b]) / 2 + ASIDE * across * (1 if across[1] >= 0 else -1)
 
     def _draw_dendrogram(self) -> None:
         hierarchy = self.map.hierarchy

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from neurolens.cache import written_whole
-from neurolens.kept import Kept
+from neurolens.kept import Kept, inert
 
 KINDS = ("object", "part", "scene", "texture", "material", "colour")  # the six semantic types of §2.3
 
@@ -47,10 +47,5 @@ class Labels(Kept):
 def write_table(file: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
     """Write a CSV table, whole or not at all; return its path."""
     with written_whole(file) as draft, draft.open("w", newline="", encoding="utf-8") as target:
-        csv.writer(target).writerows([head, *([_inert(cell) for cell in row] for row in rows)])
+        csv.writer(target).writerows([head, *([inert(cell) for cell in row] for row in rows)])
     return file
-
-
-def _inert(cell: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell

@@ -148,14 +148,16 @@ class Probe(Card):
     def _work(self) -> Iterator[None]:
         while self._waiting:
             wish = name, network, picture = self._waiting[0]
+            found = []
             try:
                 if network not in self._materials:
                     self._materials[network] = nl.gather(self.study, network)
-                self.found.append(nl.probe(self._materials[network], picture, name=name))
+                found.append(nl.probe(self._materials[network], picture, name=name))
             except Exception as error:  # the other pictures are worth looking at
                 self.show_failure(error)
-            if wish in self._waiting[:1]:  # else it was stopped meanwhile
+            if self._waiting and self._waiting[0] is wish:  # else it was stopped meanwhile
                 del self._waiting[0]
+                self.found += found
             self._view.show_found()
             yield
 

@@ -86,6 +86,7 @@ class TreeView:
         self._classes = widgets.Dropdown()
         self._classes.observe(lambda _: self._fill(0), "value")
         self._upload = widgets.FileUpload(accept="image/*", description="Your picture").add_class("nl-upload")
+        self._upload.tooltip = "Trace a picture of your own"
         self._upload.observe(lambda change: self._take_file(change["new"]), "value")
         self.strip = Tiles(size, lambda place: self._pick(self._strip_of[place]), columns=STRIP).add_class("nl-strip")
         self._note = text("", "nl-caption")

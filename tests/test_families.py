@@ -50,6 +50,17 @@ def test_a_family_is_opened_climbed_and_explained(name, picture):
     assert found.path is None
 
 
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("regnet_y_400mf", ("stem", *(f"trunk_output.block{i}" for i in (1, 2, 3, 4)))),
+        ("squeezenet1_1", ("features.1", "features.4", "features.7", "features.12", "classifier")),
+    ],
+)
+def test_a_container_whose_maps_shrink_has_a_stage_for_each_size(name, stages):
+    assert nl.Lens(made(name), **IMAGENET, name=name).stages == stages
+
+
 @pytest.mark.parametrize(("name", "there"), [("vit_b_32", ("conv_proj",)), ("swin_t", ("features.0.0",))])
 def test_a_transformer_is_told_apart(name, there):
     size = {"size": (224, 224)} if name == "vit_b_32" else {}

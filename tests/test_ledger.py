@@ -216,7 +216,7 @@ def test_markdown_is_one_row_a_claim_and_no_bar_breaks_it(files):
     assert counts.startswith(f"{len(CLAIMS)} claims: ")
     assert len(lines) == len(CLAIMS) + 2
     cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
-    assert {len(row) for row in cells} == {7}
+    assert {len(row) for row in cells} == {8}
     for row, claim in zip(cells[2:], CLAIMS.values(), strict=True):
         assert f"[`{claim.id}`](notebooks/solutions/{claim.notebook}.ipynb)" in row[1]
 

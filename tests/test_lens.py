@@ -169,6 +169,13 @@ def test_mean_and_std_normalise_for_a_network_that_does_not(images):
     network, mean, std = Small(), (0.5, 0.4, 0.3), (0.2, 0.3, 0.1)
     normalised = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
     torch.testing.assert_close(nl.Lens(network, mean=mean, std=std).logits(images), network(normalised).detach())
+    for wrong, message in (
+        ({"size": 32}, "must be height and width"),
+        ({"classes": ("a", "a")}, "must all be different"),
+        ({"mean": mean, "std": (0.2, 0, 0.1)}, "must be positive"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            nl.Lens(network, **wrong)
     with pytest.raises(ValueError, match="go together"):
         nl.Lens(network, mean=mean)
 

@@ -56,6 +56,22 @@ def test_what_else_a_learner_keeps_is_no_learner(folder):
     assert [row["learner"] for row in report(folder)] == before
 
 
+def test_a_path_that_cannot_be_opened_has_a_row(folder):
+    (folder / "link.json").symlink_to(folder / "nowhere")
+    (folder / "odd" / FILE).mkdir(parents=True)
+    rows = {row["learner"]: row for row in report(folder)}
+    assert rows["link"]["problem"]
+    assert rows["odd"]["problem"]
+    assert rows["ann"]["passed"] == 2
+
+
+def test_no_cell_of_the_table_is_a_formula(folder):
+    (folder / "=1+1").mkdir()
+    (folder / "=1+1" / FILE).write_text("\ufeff{}", encoding="utf-8")
+    printed = CliRunner().invoke(app, ["course", "report", str(folder)])
+    assert "'=1+1" in [row["learner"] for row in csv.DictReader(io.StringIO(printed.output))]
+
+
 def test_the_commands(folder):
     shown = CliRunner().invoke(app, ["course", "status", str(folder / "ann" / FILE)])
     assert shown.exit_code == 0

@@ -1,6 +1,7 @@
 """The command line of the ledger: neurolens claims, and neurolens claims run ID."""
 
 import contextlib
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,8 @@ def show(
     if context.invoked_subcommand:
         return
     with refusing():
+        if as_json and as_markdown:
+            raise ValueError("`--json` and `--markdown` exclude each other: give one")
         board = scoreboard(shipped_only=as_markdown or into is not None)
         if into:
             write_between_marks(board.markdown(), into)
@@ -71,6 +74,7 @@ def run(
     budget: Annotated[str | None, typer.Option(help=f"One of {', '.join(BUDGETS)}; by the device if none.")] = None,
     study: Annotated[str | None, typer.Option(help=f"{' or '.join(BUILT_IN)}; CIFAR-10 if it is here.")] = None,
     out: Annotated[Path | None, typer.Option(help="File of results to put it into; your own by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn: another one tells how much chance there is.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Also train and embed anew what the cache keeps.")] = False,
 ) -> None:
     """Measure a claim again, store it, and say what moved."""
@@ -82,7 +86,7 @@ def run(
         if study and opened.name != study:
             raise refuse(opened.notice)
         with empty_cache() if fresh else contextlib.nullcontext():
-            record = measure_claim(id, opened, budget, progress=True)
+            record = measure_claim(id, opened, budget, seed=seed, progress=True)
         before = best_record(id, [one for one in stored if one.study == record.study])
         write_record(record, file)
     console.print(_changes(Move(before, record)))
@@ -90,12 +94,17 @@ def run(
 
 
 def _table(board: Scoreboard) -> Table:
-    heads = (Column("claim", no_wrap=True), "the paper says", "number", "ours", "n", "seeds", "verdict", "notebook")
-    table = Table(*heads, box=None, padding=(0, 1, 1, 0))
+    """Return a row for each claim, which stays whole in 80 columns."""
+    table = Table("claim", Column("ours, with its 95% interval", ratio=1), Column("verdict", no_wrap=True), box=None)
+    table.padding = (0, 1, 1, 0)
     for row in board.rows:
-        name, colour = f"{row.claim.id}\n§{row.claim.section}", COLOURS.get(row.outcome, "dim")
-        told = map(escape, (name, row.claim.statement, row.paper, "\n".join(row.ours), *row.counts))
-        table.add_row(*told, f"[{colour}]{escape(row.verdict)}", row.claim.notebook[:2])
+        claim, colour, (n, seeds) = row.claim, COLOURS.get(row.outcome, "dim"), row.counts
+        paper = () if claim.paper is None else (f"the paper: {row.paper}",)
+        ours = "\n".join((claim.statement, *row.ours, *paper, f"n = {n} over {claim.over}; seeds: {seeds}"))
+        verdict, _, limits = row.verdict.partition(" (")
+        limits = limits.rstrip(")").replace(", ", "\n").replace(" but", "\nbut")
+        name = f"{claim.id}\n§{claim.section}\nchapter {claim.notebook[:2]}"
+        table.add_row(escape(name), escape(ours), f"[{colour}]{escape(verdict)}[/]\n{escape(limits)}")
     return table
 
 
@@ -104,14 +113,14 @@ def _changes(move: Move) -> Table:
     rule = {check.quantity: str(check).removeprefix(check.quantity) for check in move.after.claim.checks}
     for quantity, new in move.after.measured.items():
         old = move.before.measured.get(quantity) if move.before else None
-        overlap = "" if old is None else "overlap" if move.overlap(quantity) else "apart"
+        overlap = "" if "not measured" in (_told(old), _told(new)) else "overlap" if move.overlap(quantity) else "apart"
         table.add_row(*map(escape, (quantity, rule.get(quantity, ""), _told(old), _told(new), overlap)))
     table.add_row("verdict", "", _outcome(move.before), _outcome(move.after), "")
     return table
 
 
 def _told(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else str(estimate)
+    return "not measured" if estimate is None or math.isnan(estimate.value) else str(estimate)
 
 
 def _outcome(record: Record | None) -> str:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from neurolens.course.progress import FILE, read_progress, report
+from neurolens.kept import inert
 from neurolens.terminal import console, refusing
 
 course = typer.Typer(help="How far is a learner, or a class?", no_args_is_help=True)
@@ -47,6 +48,6 @@ def report_(
         with out.open("w", newline="", encoding="utf-8") if out else nullcontext(sys.stdout) as target:
             writer = csv.DictWriter(target, columns)
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows({name: inert(cell) for name, cell in row.items()} for row in rows)
     if out:
         console.print(f"{len(rows)} learners, written to {out}")

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neurolens.device import has_fast_bf16
+from neurolens.stages import attends, find_stages
 from neurolens.twin import FarEnough, Recorder, Request, Twin, state_of
 from neurolens.units import Objective, parse
 
@@ -37,8 +38,7 @@ class Lens:
 
     Attributes:
         layers: Output shape, without the batch, of every layer that has one: `(c, h, w)` or `(d,)`.
-        stages: The top-level layers with weights and positions, from the image upwards. Where the top level is but one
-            container of them, as in VGG and DenseNet, its own layers: the last of each size of the maps.
+        stages: The top-level layers with weights and positions, from the image upwards; see `stages.find_stages`.
 
     A transformer's tokens are no channels with positions: of a network with attention only the convolutions and the
     logits are named, which a warning says.
@@ -59,6 +59,12 @@ class Lens:
     ):
         if (mean is None) != (std is None):
             raise ValueError(f"`mean` (={mean}) and `std` (={std}) go together: give both or none")
+        if std is not None and not all(one > 0 for one in std):
+            raise ValueError(f"`std` (={tuple(std)}) must be positive for each colour: images are divided by it")
+        if not isinstance(size, Sequence) or len(size) != 2:
+            raise ValueError(f"`size` (={size}) must be height and width in pixels, such as (224, 224)")
+        if len({*classes}) < len(classes):
+            raise ValueError(f"`classes` (={tuple(classes)}) must all be different: a logit goes by its name")
         self.network = network
         self.name = name
         self.size = size
@@ -66,13 +72,13 @@ class Lens:
         self._twins: dict[tuple[Precision, bool], tuple[list[tuple[int, int]], Twin]] = {}
         self._lock = threading.Lock()
         self.layers = self._probe()
-        logits = self.layers.pop(OUTPUT)
+        logits = self.layers.pop(OUTPUT, ())
         if len(logits) != 1 or (classes and len(classes) != logits[0]):
             raise ValueError(
-                f"`classes` (={tuple(classes)}) must name each output of the network, whose shape is {logits}"
+                f"`classes` (={tuple(classes)}) must name each output of the network, whose shape is {logits or 'none'}"
             )
         self.classes = tuple(classes) or tuple(str(i) for i in range(logits[0]))
-        self.stages = _stages(network, self.layers)
+        self.stages = find_stages(network, self.layers)
 
     def __repr__(self) -> str:
         return f"Lens({self.name}: {', '.join(self.stages)} → {', '.join(self.classes)})"
@@ -254,7 +260,7 @@ class Lens:
         self._unfolded = plain.same(self._folds)
         if not self._record(noise, self._folds).agrees(plain, but_for=self._unfolded):
             self._folds, self._unfolded = {}, set()  # something else reads a convolution, too
-        if not any(_attends(module) for module in self.network.modules()):
+        if not any(attends(module) for module in self.network.modules()):
             return dict(plain.shapes)
         modules = dict(self.network.named_modules())
         named = {
@@ -274,27 +280,3 @@ class Lens:
         with torch.no_grad():
             recorder.receive(OUTPUT, (), Twin(self.network, folds)(images, recorder))
         return recorder
-
-
-def _attends(module: nn.Module) -> bool:
-    return isinstance(module, nn.MultiheadAttention) or isinstance(getattr(module, "qkv", None), nn.Linear)
-
-
-def _stages(network: nn.Module, layers: dict[str, tuple[int, ...]]) -> tuple[str, ...]:
-    def inside(module: nn.Module, prefix: str) -> dict[str, nn.Module]:
-        children = ((f"{prefix}{name}", child) for name, child in module.named_children())
-        return {name: child for name, child in children if len(layers.get(name, ())) == 3}
-
-    def weighs(module: nn.Module) -> bool:
-        return next(module.parameters(), None) is not None
-
-    top = {name: module for name, module in inside(network, "").items() if weighs(module)}
-    if len(top) != 1:
-        return tuple(top) or tuple(name for name, shape in layers.items() if len(shape) == 3)
-    ((name, module),) = top.items()
-    last: dict[tuple[int, ...], str] = {}  # of each size, once there have been weights
-    for layer, child in inside(module, f"{name}.").items():
-        size = layers[layer][1:]
-        if weighs(child) or size in last:
-            last[size] = layer
-    return tuple(last.values()) if len(last) > 1 else (name,)

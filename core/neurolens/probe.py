@@ -123,9 +123,9 @@ class Probe:
         how = f"climbing the logit of {rival} at learning rate {climb.learning_rate:g}"
         moved = 255 * float((climb.end - climb.start).abs().mean())
         if climb.flipped[0]:
-            return (
-                f"becomes {rival} after {int(climb.flip_step[0])} steps {how}; {moved:.2f} grey levels a pixel by then"
-            )
+            steps = int(climb.flip_step[0])
+            after = f"{steps} step{'s' if steps > 1 else ''} {how}"
+            return f"becomes {rival} after {after}; {moved:.2f} grey levels a pixel by then"
         chance = float(climb.after[0])
         return (
             f"stays {self.said} for {climb.steps} steps {how} ({rival} {chance:.0%}, {moved:.2f} grey levels a pixel)"

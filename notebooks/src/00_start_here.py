@@ -254,4 +254,4 @@ guess.reveal(answer, f"{moved:.2%}; {int(fooled.flipped.sum())} of {len(fooled)}
 # ## Recap
 # - Climbing a class score on the *pixels* shows what the network would like to see more of.
 # - `layer4.C5N10` is one neuron, `logit:dog` a class score, and sums of addresses are addresses.
-# - A claim is judged by a rule that was written before the number was seen.
+# - A claim is judged by a rule that was written before the number was seen, or says when it was changed.

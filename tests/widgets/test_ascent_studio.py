@@ -415,6 +415,7 @@ def test_closing_while_it_runs_leaves_no_thread(lens, images):
     wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name == "neurolens"])
     assert inner.comm is None
     assert studio.comm is None
+    assert (studio.status, studio.error) == ("stopped", "")
 
 
 def test_the_still_shows_start_and_end(studio):

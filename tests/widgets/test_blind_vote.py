@@ -101,6 +101,14 @@ def test_a_second_click_does_not_judge_what_nobody_saw(begin):
         assert vote.votes == ("head",)
 
 
+def test_a_browser_that_shows_an_earlier_trial_is_told_the_present_one(begin, monkeypatch):
+    vote, told = begin(), []
+    press(vote, do="vote", choice=0)
+    monkeypatch.setattr(vote._view.front, "send_state", lambda: told.append(vote._view.front.trial))
+    press(vote, do="vote", choice=0, trial=0)
+    assert told == [1]
+
+
 @pytest.mark.parametrize("choices", [CHOICES, ()])
 def test_nothing_tells_the_source_before_the_reveal(begin, choices, file):
     vote = begin(choices)

@@ -106,7 +106,7 @@ def test_stop_forgets_what_waits(card, planted_cache, monkeypatch):
     card.stop()
     gate.set()
     wait_for(lambda: not card.probing)
-    assert len(card.found) <= 1
+    assert not card.found  # the one that was being looked at came to nothing
     assert "looking" not in card._view.head.line.value
 
 

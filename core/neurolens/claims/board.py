@@ -57,11 +57,11 @@ class Row:
 
     @property
     def ours(self) -> tuple[str, ...]:
-        """Our number with its interval and what it is, then that over small networks where there is one."""
+        """Our number with its interval and what it is, then one more, and that over small networks, if there are."""
         if self.record is None or self.record.headline is None:
             return ("–",)
         claim, measured = self.claim, self.record.measured
-        names = [name for name in (claim.quantity, claim.beside) if name in measured]
+        names = [name for name in (claim.quantity, claim.also, claim.beside) if name in measured]
         return tuple(
             f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]: {name}"
             for name, found in ((name, measured[name]) for name in names)
@@ -117,7 +117,7 @@ class Scoreboard:
         """How many claims have which verdict, in words."""
         found = Counter(row.outcome for row in self.rows)
         said = ", ".join(f"{found[outcome]} {outcome}" for outcome in OUTCOMES if found[outcome])
-        return f"{len(self.rows)} claims: {said}."
+        return f"{len(self.rows)} claim{'s' if len(self.rows) > 1 else ''}: {said}."
 
     def as_json(self) -> str:
         """Return a list of objects, one for each claim."""
@@ -125,18 +125,20 @@ class Scoreboard:
 
     def markdown(self) -> str:
         """Return the counts and a table, as README shows them."""
-        heads = ("§", "the paper says", "its number", "ours, with its 95% interval", "n", "seeds", "verdict")
+        heads = ("§", "the paper says", "its number", "ours, with its 95% interval", "n", "over", "seeds", "verdict")
         lines = [self.counts, "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
         for row in self.rows:
             claim = row.claim
             link = f"[`{claim.id}`](notebooks/solutions/{claim.notebook}.ipynb)"
             ours = "; ".join(row.ours)
-            cells = (claim.section, f"{link}: {claim.statement}", row.paper, ours, *row.counts, row.verdict)
+            n, seeds = row.counts
+            cells = (claim.section, f"{link}: {claim.statement}", row.paper, ours, n, claim.over, seeds, row.verdict)
             lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        heads = ("claim", "the paper", "its number", "ours (95% interval)", "n", "seeds", "verdict", "measured with")
+        ours = ("ours (95% interval)", "n", "over", "seeds")
+        heads = ("claim", "the paper", "its number", *ours, "verdict", "measured with")
         body = _cells("th", heads) + "".join(_cells("td", _told(row)) for row in self.rows)
         return f"<table><caption>As stored in the ledger. {self.counts}</caption>{body}</table>"
 
@@ -193,7 +195,8 @@ def _told(row: Row) -> tuple[str, ...]:
     record, ours = row.record, "\n".join(row.ours)
     source = "" if record is None else f"{record.study}, budget {record.budget}, neurolens {record.neurolens}"
     claim = f"{row.claim.id} (§{row.claim.section})"
-    return claim, row.claim.statement, row.paper, ours, *row.counts, row.verdict, source
+    n, seeds = row.counts
+    return claim, row.claim.statement, row.paper, ours, n, row.claim.over, seeds, row.verdict, source
 
 
 def _cells(tag: str, texts: Sequence[str]) -> str:

@@ -23,7 +23,9 @@ EVIDENCE_PAIR = Claim(
     "super-dogs of cat–dog show heads, of plane–dog whole dogs: evidence depends on what the training set contrasts",
     tuple(Check(f"{kind}, far pair minus near pair", at_least=0) for kind in KINDS),
     "By eye in the paper, on five images; here the share of the image that carries the positive evidence "
-    "(inverse participation ratio), on the same test images under both networks.",
+    "(inverse participation ratio), on the same test images under both networks. So it is the second half of the "
+    "statement that is judged: whether the near pair's smaller evidence is the head is not, where no head is marked "
+    "(on the built-in study, which knows its heads, chapter 11 does). One network each, not trained equally long.",
     "02_discriminative_evidence",
 )
 

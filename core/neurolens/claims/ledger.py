@@ -62,6 +62,7 @@ class Claim:
         over: What the intervals range over; whatever else may differ is held fixed.
         headline: The quantity that the scoreboard shows; the rule's first where none is named.
         paper: The paper's value of it; None where the paper gives no number.
+        also: Another quantity that the scoreboard shows, lest the first be taken for more than it is.
         beside: The quantity, over small networks from several seeds, that is shown beside it; empty where the headline
             is over seeds itself, or one network was looked at.
     """
@@ -75,6 +76,7 @@ class Claim:
     over: str = "the images, of one network"
     headline: str = ""
     paper: float | None = None
+    also: str = ""
     beside: str = ""
 
     @property

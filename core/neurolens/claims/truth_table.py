@@ -61,10 +61,10 @@ class Grade:
 
     @property
     def answer(self) -> str:
-        """In words: found it, missed it, as it should be, or still finds it."""
+        """In words: found it, missed it, nothing beyond chance, or still finds it."""
         if self.expected:
             return "found it" if self.found else "missed it"
-        return "still finds it" if self.found else "finds nothing, rightly"
+        return "still finds it" if self.found else "nothing beyond chance"
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,9 +130,10 @@ class Grades:
             )
             lines += [(head if i == 0 else "") + _cells(grade) for i, grade in enumerate(graded)]
         body = "".join(f"<tr>{line}</tr>" for line in lines)
-        return f"<table>{body}</table><p>{escape(self.setting)}</p>"
+        return f"<table>{body}</table><p>{escape(self.setting)}. {NOTHING}</p>"
 
 
+NOTHING = "Where there is nothing to find, ✓ says that the interval reaches chance; a wide one easily does."
 LEARNED = "trained minus "  # begins the truths of which nothing is left without training
 
 

@@ -49,7 +49,7 @@ def read_progress(file: Path) -> list[Chapter]:
         ValueError: If it is not a learner's file.
     """
     try:
-        found = json.loads(file.read_text("utf-8"))
+        found = json.loads(file.read_text("utf-8-sig"))
         predictions, exercises = (
             {key: entry for key, entry in found.get(section, {}).items() if isinstance(entry, dict)}
             for section in ("predictions", "exercises")
@@ -91,7 +91,7 @@ def report(folder: Path) -> Iterator[dict[str, object]]:
         row: dict[str, object] = {"learner": str(place.parent if file.name == FILE else place.with_suffix(""))}
         try:
             chapters = read_progress(file)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             yield {**row, "problem": str(error)}
             continue
         row["passed"] = sum(len(chapter.passed) for chapter in chapters)

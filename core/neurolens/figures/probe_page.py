@@ -133,8 +133,8 @@ def _path(probe: Probe) -> str:
     skipped = f"The last {len(few)} of {len(steps)} stations. " if len(few) < len(steps) else ""
     return (
         f"<h3>Its path in the prediction tree of {escape(probe.said)}</h3><p>{len(probe.path.active_filters)} of "
-        f"{len(probe.path.critical_filters)} critical filters are active; it {typical}. {skipped}A blue line marks an "
-        f'active filter.</p><div class="row">{"".join(stations)}</div>'
+        f"{len(probe.path.critical_filters)} critical filters are active; it {typical}. {skipped}A blue line "
+        f'marks an active filter, and the image it comes closest to.</p><div class="row">{"".join(stations)}</div>'
     )
 
 

@@ -60,7 +60,7 @@ def _read(file: Path, trust: bool) -> Any:
             f"`file` (={str(file)!r}) holds more than tensors, which may run code on being read; save "
             "`network.state_dict()` instead, or, if you made the file yourself, say trust=True"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except (SafetensorError, RuntimeError, EOFError, ValueError, LookupError, OSError) as error:
         raise ValueError(f"`file` (={str(file)!r}) cannot be read as weights ({error}); fetch it again") from error
 
 

@@ -23,9 +23,9 @@ from neurolens.studies.data import Images, cached_images
 from neurolens.watching import Bar
 
 SPLITS = ("train", "test")
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 BATCHES = "cifar-10-batches-py"
-DECODER = 2  # part of every cache's key: raise it when the same files give other pixels
+DECODER = 3  # part of every cache's key: raise it when the same files give other pixels
 LARGEST = 64_000_000  # bytes of one image in a zip, unpacked: a file that claims more is a bomb
 PATIENCE = 15  # seconds without an answer after which a download is given up
 

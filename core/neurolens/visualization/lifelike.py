@@ -100,9 +100,10 @@ def climb_in_ways(
                 ends = (frames[way][-1].float(), history[way][-1], frames[way][steps // 2].float())
                 for kind, values in zip(("images", "scores", "last", "reached", "middle"), kept + ends, strict=True):
                     found.setdefault(kind, {}).setdefault(way, []).append(values)
+    priors = "".join(f", {way}: {prior}" for way, options in ways.items() for prior in options.get("priors", ()))
     setting = (
         f"{lens.name}, {len(seeds)} starts (grey with noise of std {FAINT:g}) for each of {len(targets)} classes, "
-        f"lr {learning_rate:.3g}, {steps} steps, {'' if keep_range else 'un'}clipped, fp32"
+        f"lr {learning_rate:.3g}, {steps} steps, {'' if keep_range else 'un'}clipped{priors}, fp32"
     )
     joined = {kind: {way: torch.cat(parts) for way, parts in by_way.items()} for kind, by_way in found.items()}
     return Climbs(tuple(lens.classes) * len(seeds), torch.cat(levels), setting=setting, **joined)
