@@ -13,7 +13,7 @@ import pytest
 import torch
 from neurolens.cli import app
 from neurolens.visualization.distributed_scan import connect, open_here, scan_on, scan_study_on
-from neurolens.visualization.scan import Scan
+from neurolens.visualization.scan import Scan, kept_scan
 from neurolens.visualization.sketches import arrays_of
 from typer.testing import CliRunner
 
@@ -73,6 +73,7 @@ def test_the_same_scan_as_here_by_function_and_by_command(cluster, planted_cache
     here = nl.scan(planted_cache.lens("near_pair"), planted_cache.images("near_pair"), batch_size=50, progress=False)
     shards = scan_study_on(address, planted_cache, "near_pair", shard=50)
     equal(shards, here)
+    equal(Scan.load(kept_scan(planted_cache, "near_pair", here.about)), here)
     out = tmp_path / "scan.npz"
     said = CliRunner().invoke(app, ["scan", "planted", "near_pair", "--scheduler", address, "--out", str(out)])
     assert said.exit_code == 0, said.output

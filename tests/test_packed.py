@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from neurolens.packed import PackedConv2d, can_pack
 from torch import nn
+from torch.nn.utils import prune
 
 pytestmark = pytest.mark.skipif(not can_pack(nn.Conv2d(3, 16, 3)), reason="oneDNN packs no weights on this processor")
 SOME = st.integers(1, 3)
@@ -110,3 +111,71 @@ def test_a_lens_answers_as_without_packing(monkeypatch, precision):
     dtype = torch.float32 if precision == "fp32" else torch.bfloat16
     assert_close(packed.history, plain.history, dtype)
     assert_close(packed.images, plain.images, dtype)
+
+
+class Reads(nn.Module):
+    """Convolutions that a forward pass uses in other ways than to call them once."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
+        self.c = self.b
+        self.norm, self.head, self.way = nn.BatchNorm2d(16), nn.Linear(16, 4), way
+        self.both = nn.Sequential(self.b, self.norm)
+
+    def forward(self, x):
+        x = self.norm(self.b(self.a(x))).relu()
+        if self.way == "attributes":
+            x = x.to(self.a.weight.dtype) * self.b.out_channels
+        elif self.way == "function":
+            x = nn.functional.conv2d(x, self.b.weight)
+        elif self.way == "parameters":
+            x = x.to(next(self.a.parameters()).dtype)
+        elif self.way == "two names":
+            x = self.c(x)
+        elif self.way == "two holders":
+            x = self.both(x)
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("way", ["attributes", "function", "parameters", "two names", "two holders"])
+def test_a_network_that_reads_its_convolutions_is_opened_as_it_is(way):
+    torch.manual_seed(0)
+    network, x = Reads(way).eval(), torch.rand(2, 3, 8, 8)
+    assert_close(nl.Lens(network, size=(8, 8)).logits(x), network(x).detach())
+
+
+def halving(network):
+    network[0].register_forward_hook(lambda module, inputs, output: output / 2)
+    return lambda: None
+
+
+def spectral(network):
+    nn.utils.spectral_norm(network[0])
+    return lambda: network[0].weight_orig.copy_(torch.randn(16, 3, 3, 3))
+
+
+def weight_normed(network):
+    nn.utils.weight_norm(network[0])
+    return lambda: network[0].weight_g.mul_(3)
+
+
+def pruned(network):
+    prune.random_unstructured(network[0], "weight", 0.5)
+    return lambda: network[0].weight_mask.fill_(1)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated:FutureWarning")
+@pytest.mark.parametrize("change", [halving, spectral, weight_normed, pruned], ids=lambda one: one.__name__)
+def test_hooks_and_weights_made_at_each_call_are_kept(change):
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4)
+    ).eval()
+    again, x = change(network), torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        network(x)  # a weight that is made is part of no graph then
+        lens = nl.Lens(network, size=(8, 8))
+        for _ in range(2):
+            assert_close(lens.logits(x), network(x))
+            again()

@@ -247,7 +247,9 @@ class Lens:
     def _probe(self) -> dict[str, tuple[int, ...]]:
         """Run one image and note every layer's shape, how often it is called, and what can be folded into it."""
         try:
-            self._colours = next(p for p in self.network.parameters() if p.ndim == 4).shape[1]
+            self._colours = next(
+                module.in_channels for module in self.network.modules() if isinstance(module, nn.Conv2d)
+            )
         except StopIteration:
             raise ValueError(f"`network` (={type(self.network).__name__}) has no convolution to look into") from None
         noise = torch.rand(1, self._colours, *self.size, generator=torch.Generator().manual_seed(0)).to(self.device)
@@ -256,10 +258,14 @@ class Lens:
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"`size` (={self.size}) does not suit {self.name}: {error}") from error
         self._calls, self._overwritten = plain.calls, plain.overwritten()
-        self._folds = plain.folds(self.network)
+        self._folds: dict[str, str] | None = plain.folds(self.network)
         self._unfolded = plain.same(self._folds)
-        if not self._record(noise, self._folds).agrees(plain, but_for=self._unfolded):
-            self._folds, self._unfolded = {}, set()  # something else reads a convolution, too
+        try:
+            agree = self._record(noise, self._folds).agrees(plain, but_for=self._unfolded)
+        except Exception:  # whatever a forward pass raises that reads weights which are folded or packed
+            agree = False
+        if not agree:  # something else reads a convolution, too
+            self._folds, self._unfolded = None, set()
         if not any(attends(module) for module in self.network.modules()):
             return dict(plain.shapes)
         modules = dict(self.network.named_modules())

@@ -77,10 +77,17 @@ class _Convolve(torch.autograd.Function):
         return ctx.conv.gradient(upstream, ctx.size), None
 
 
+def is_plain(module: nn.Module) -> bool:
+    """Whether a layer computes what its type says with the weights it holds: no hook, and none made at each call."""
+    hooks = (module._forward_hooks, module._forward_pre_hooks)
+    return not any(hooks) and "weight" in module._parameters
+
+
 def can_pack(conv: nn.Module) -> bool:
     """Whether packing gains here: on x86, for an ungrouped convolution of 16, 32, … channels with zeros around it."""
     return (
         type(conv) is nn.Conv2d
+        and is_plain(conv)
         and conv.weight.device.type == "cpu"
         and conv.weight.dtype in (torch.float32, torch.bfloat16)
         and conv.groups == 1

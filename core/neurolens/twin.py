@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from neurolens.packed import PackedConv2d, can_pack
+from neurolens.packed import PackedConv2d, can_pack, is_plain
 
 
 class Twin:
@@ -56,6 +56,7 @@ class Twin:
             if type(module) is nn.ReLU:
                 module.forward = self._relu  # type: ignore[method-assign,assignment]
         self._dtype = torch.bfloat16 if bf16 else None
+        self._made_from = [*network.parameters(), *network.buffers()]  # alive, lest another tensor gets one's address
         self._here = threading.local()
         self._heard: set[str] = set()
         self._lock = threading.Lock()
@@ -172,12 +173,17 @@ class Recorder:
     def folds(self, network: nn.Module) -> dict[str, str]:
         """The convolutions whose output goes into a batch norm, each with its batch norm."""
         modules = dict(network.named_modules())
-        made = {id(output): name for name, (output, _) in self.outputs.items() if type(modules.get(name)) is nn.Conv2d}
+        made = {
+            id(output): name
+            for name, (output, _) in self.outputs.items()
+            if type(conv := modules.get(name)) is nn.Conv2d and is_plain(conv)
+        }
         return {
             made[id(given)]: name
             for name, given in self.inputs.items()
             if isinstance(norm := modules.get(name), nn.BatchNorm2d)
             and norm.track_running_stats
+            and is_plain(norm)
             and id(given) in made
             and self.calls[made[id(given)]] == self.calls[name] == 1
         }

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torchvision.models import resnet50
 
-IMAGES, SHARD, WORKERS = 1_281_167, 1000, (1, 8, 64)
+IMAGES, CLASSES, SHARD, WORKERS = 1_281_167, 1000, 1000, (1, 8, 64)
 BANDWIDTH = 125e6  # bytes a second between two workers: a gigabit network
 
 
@@ -23,7 +23,7 @@ def estimate(share: float) -> dict[str, Any]:
     lens = nl.Lens(network, size=(224, 224), name="resnet50", **moments)
     count = max(8, round(96 * share))
     pixels = torch.randint(0, 256, (count, 3, 224, 224), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    images = nl.Images(pixels, torch.arange(count) % 1000 % 8, tuple(map(str, range(8))), "train", "noise")
+    images = nl.Images(pixels, torch.arange(count) % CLASSES, tuple(map(str, range(CLASSES))), "train", "noise")
     settings = {"neurons": [], "batch_size": 16, "progress": False}
     nl.scan(lens, images, part=slice(0, 8), **settings)
     started = time.perf_counter()

@@ -72,8 +72,10 @@ def markdown(results: dict[str, Any]) -> str:
         ]
     for found in results.get("imagenet", []):
         text += imagenet.said(found)
-    machines = dict.fromkeys(_said(about) for about in results["conditions"].values())
-    return "\n".join([*text, "", *machines])
+    conditions: dict[str, list[str]] = {}
+    for group, about in results["conditions"].items():
+        conditions.setdefault(_said(about), []).append(group)
+    return "\n".join([*text, "", *(f"- {', '.join(groups)}: {said}" for said, groups in conditions.items())])
 
 
 def _lines(heads: tuple[str, ...], rows: Any) -> list[str]:
@@ -82,7 +84,7 @@ def _lines(heads: tuple[str, ...], rows: Any) -> list[str]:
 
 def _said(about: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    return f"{about['cpu']}, {about['threads']} threads; {versions}."
+    return f"{about['date']}, {about['cpu']}, {about['threads']} threads; {versions}."
 
 
 def into(readme: str, results: dict[str, Any]) -> str:

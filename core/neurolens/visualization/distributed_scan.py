@@ -4,10 +4,11 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neurolens.cache import remembered
 from neurolens.lens import Lens, Precision
 from neurolens.studies.data import Images
 from neurolens.studies.study import Study, open_study
-from neurolens.visualization.scan import Scan, scan
+from neurolens.visualization.scan import Scan, kept_scan, scan
 from neurolens.watching import Bar
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def scan_study_on(
     precision: Precision = "fp32",
     progress: bool = True,
 ) -> Scan:
-    """Return the scan of a study's network over its test images, made by the workers of a scheduler.
+    """Return the scan of a study's network over its test images, made by a scheduler's workers; the cache keeps it.
 
     Every worker opens the study itself: `NEUROLENS_DATA` must be set there, and the networks be the same.
 
@@ -109,7 +110,9 @@ def scan_study_on(
     shards = [(0, slice(first, min(first + shard, len(images)))) for first in range(0, len(images), shard)]
     open_part = functools.partial(open_here, study.name, network, lens.fingerprint, images.fingerprint)
     with connect(scheduler) as client:
-        return scan_on(client, open_part, shards, precision=precision, progress=progress)
+        found = scan_on(client, open_part, shards, precision=precision, progress=progress)
+    remembered(found.save, kept_scan(study, network, found.about))
+    return found
 
 
 @functools.lru_cache(maxsize=4)

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -244,9 +244,13 @@ def open_scan(study: Study, network: str, *, precision: Precision = "fp32", prog
     shipped = recalled(Scan.load, SHIPPED / study.name / f"{network}.scan.npz")
     if shipped is not None and shipped.about == about:
         return shipped
+    return scan(lens, images, precision=precision, checkpoint=kept_scan(study, network, about), progress=progress)
+
+
+def kept_scan(study: Study, network: str, about: Mapping[str, str]) -> Path:
+    """Return the file of the cache in which a study's scan is kept."""
     key = hashlib.sha256("".join(about.values()).encode()).hexdigest()[:16]
-    file = cache_folder() / "scans" / f"{study.name}-{network}-{key}.npz"
-    return scan(lens, images, precision=precision, checkpoint=file, progress=progress)
+    return cache_folder() / "scans" / f"{study.name}-{network}-{key}.npz"
 
 
 def _after(found: Scan, look: Callable[..., dict[str, Tensor]], batch: Images, first: int) -> Scan:
