@@ -67,7 +67,7 @@ def _fool(lesson: Lesson, few: int | None, learning_rate: float, steps: int, pro
 
 
 def _subtle(lesson: Lesson, progress: bool) -> Verdict:
-    return on_fooling.fool_subtle(lesson.study.lens("near_pair"), _fool(lesson, None, 1e-4, 100, progress))
+    return on_fooling.fool_subtle(lesson.study.lens("near_pair"), fool_few(lesson, progress))
 
 
 def _messy(lesson: Lesson, progress: bool) -> Verdict:
