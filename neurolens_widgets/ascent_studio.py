@@ -183,12 +183,11 @@ class AscentStudio(JudgedCard):
 
     def summary(self) -> str:
         """Return where the ascent is, in one line."""
-        now = prediction(self.lens.classes, self.now_frame.probabilities)
+        now, step = prediction(self.lens.classes, self.now_frame.probabilities), self.now_frame.step
         if not self.history:
             return f"{self.objective} · start: {self.start_name(self.start_index)}, seen as {now}"
         flip = "" if self.flipped_at is None else f" — flipped at step {self.flipped_at}"
         score = f"{self.climbed} {self.history[-1]:.2f}"
-        step = self.now_frame.step
         of = f" of {self.steps}" if step <= self.steps else ""  # `steps` may have been lowered below it
         return f"step {step}{of} · {score} · now: {now}{flip}"
 

@@ -3,6 +3,7 @@
 import json
 import os
 
+import neurolens as nl
 import pytest
 from neurolens import claims_cli, cli
 from neurolens.cache import cache_folder
@@ -27,6 +28,23 @@ def refused(*arguments):
     result = run(*arguments)
     assert result.exit_code == 2
     return result.output.strip().splitlines()[-1]
+
+
+def test_two_forms_at_once_are_refused():
+    assert "exclude each other" in refused("--json", "--markdown")
+
+
+def test_the_table_is_whole_in_80_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run().output
+    assert "…" not in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert shown.count("not reproduced") >= sum(row.outcome == "not reproduced" for row in nl.scoreboard().rows)
+
+
+def test_table_1_shows_how_many_intervals_hold_the_papers_share():
+    (row,) = (row for row in nl.scoreboard(shipped_only=True).rows if row.claim.id == "ood-cat-dog")
+    assert any("interval holds the paper's share" in line for line in row.ours)
 
 
 def test_the_scoreboard_lists_every_claim_once():

@@ -71,6 +71,7 @@ def equal(found, expected):
 def test_the_same_scan_as_here_by_function_and_by_command(cluster, planted_cache, tmp_path):
     address, _ = cluster
     here = nl.scan(planted_cache.lens("near_pair"), planted_cache.images("near_pair"), batch_size=50, progress=False)
+    kept_scan(planted_cache, "near_pair", here.about).unlink(missing_ok=True)
     shards = scan_study_on(address, planted_cache, "near_pair", shard=50)
     equal(shards, here)
     equal(Scan.load(kept_scan(planted_cache, "near_pair", here.about)), here)

@@ -55,6 +55,16 @@ def test_a_tree_gives_the_pixels_pil_gives(tree):
     assert "PNG" in images.source
 
 
+def test_gif_and_tiff_are_images_too(tree):
+    Image.fromarray(picture(7)).save(tree / "train" / "pear" / "more.gif")
+    Image.fromarray(picture(8)).save(tree / "train" / "pear" / "more.TIFF", format="TIFF")
+    with pytest.warns(UserWarning, match="converted to RGB: 1 × P"):
+        images = load_images(tree, "train", progress=False)
+    assert len(images) == 7
+    assert (images.pixels == torch.from_numpy(picture(8).transpose(2, 0, 1))).all((1, 2, 3)).any()
+    assert "GIF" in images.source
+
+
 @pytest.mark.parametrize("top", ["", "fruit/", "a/b/"])
 def test_a_zip_equals_its_tree(tree, tmp_path, top):
     from_tree, from_zip = (

@@ -72,10 +72,11 @@ steps = lesson.pick(fast=5, cpu=150, gpu=1000)
 
 # %%
 supers = {lens: nl.super_images(lens, begin, name, steps=steps) for lens in (near, far)}
-nl.figures.super_grid(near, supers[near], study.test.source, names)
+data = f"{study.test.source}, starts drawn with seed {lesson.seed}"
+nl.figures.super_grid(near, supers[near], data, names)
 
 # %%
-nl.figures.super_grid(far, supers[far], study.test.source, names)
+nl.figures.super_grid(far, supers[far], data, names)
 
 # %% [markdown]
 # **NeuroLens 2-a, 2-b ↔ paper Fig. 3.** Above: the near pair's network. Below: the far pair's. *Same:* the

@@ -34,8 +34,8 @@ FOOL_SUBTLE = Claim(
         Check("confidence of the flipped", at_least=0.8),
         Check("median change per pixel in grey levels of 255", at_most=2, guard=True),
     ),
-    "The paper shows four images; we take 64 (500 in the budget gpu), but for those that the network takes for the "
-    "target from the start. That the look must not change became a guard after a first measurement.",
+    "The paper shows four images; we take a sample of the test images, but for those that the network takes for "
+    "the target from the start. That the look must not change became a guard after a first measurement.",
     "01_pixel_fooling",
 )
 FOOL_MESSY = Claim(
