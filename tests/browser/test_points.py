@@ -53,9 +53,9 @@ REDRAWN = """async act => {  // milliseconds from an event to other pixels on th
 }"""
 ALPHA = """() => {  // a sum over all pixels of the map that tells two maps apart
     const canvas = document.querySelector('canvas.nl-points');
-    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    let sum = 0;
-    for (let i = 0; i < pixels.length / 4; i++) sum += pixels[4 * i + 3] * (i % 997);
+    const pixels = canvas?.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    let sum = 0;  // as long as there is no map, after a reload for instance
+    for (let i = 0; i < (pixels?.length ?? 0) / 4; i++) sum += pixels[4 * i + 3] * (i % 997);
     return sum;
 }"""
 TOO_WIDE = """box => [...box.querySelectorAll('*')].filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1
