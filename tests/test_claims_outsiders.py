@@ -20,7 +20,7 @@ from neurolens.claims.outsiders import (
     ood_cat_dog,
     ood_plane_dog,
 )
-from neurolens.claims.small import small_networks
+from neurolens.claims.small import study_in_small
 from neurolens.clustering.raw_clusters import RawClusters
 from neurolens.studies.study import Study
 from neurolens.visualization.outsiders import (
@@ -272,18 +272,24 @@ def tiny_study(tmp_path, monkeypatch):
     return Study("planted", images, images, {"near_pair": ("a", "b"), "far_pair": ("a", "c")})
 
 
-def test_small_networks_are_trained_once(tmp_path, monkeypatch):
+def test_a_study_in_small_has_other_networks_that_are_trained_once(tmp_path, monkeypatch):
     study = tiny_study(tmp_path, monkeypatch)
-    first = small_networks(study, "all", (0, 1), width=4, epochs=1)
-    assert [lens.name for lens in first] == [f"planted/all of width 4, 1 epochs, seed {seed}" for seed in (0, 1)]
+    small = [study_in_small(study, ("all", "reseeded"), seed, width=4, epochs=1) for seed in (0, 1)]
+    names = [[one.lens(network).name for network in ("all", "reseeded")] for one in small]
+    told = "planted/{} of width 4, 1 epochs, seed {}".format
+    assert names == [[told("all", 0), told("reseeded", 1)], [told("all", 1), told("reseeded", 2)]]
     x = study.test.rgb()
-    assert not torch.equal(first[0].logits(x), first[1].logits(x))
+    assert not torch.equal(small[0].lens("all").logits(x), small[1].lens("all").logits(x))
+    assert torch.equal(small[0].lens("reseeded").logits(x), small[1].lens("all").logits(x))  # one recipe, one seed
     files = sorted(tmp_path.rglob("*.checkpoint"))
     written = [file.stat().st_mtime_ns for file in files]
-    again = small_networks(study, "all", (0, 1), width=4, epochs=1)
+    again = study_in_small(study, ("all",), 1, width=4, epochs=1)
     assert [file.stat().st_mtime_ns for file in files] == written
-    assert len(written) == 2
-    torch.testing.assert_close(again[1].logits(x), first[1].logits(x))
+    assert len(written) == 3
+    torch.testing.assert_close(again.lens("all").logits(x), small[1].lens("all").logits(x))
+    assert again.lens("near_pair").name == "planted/near_pair"  # which was not replaced
+    with pytest.raises(ValueError, match=r"`lenses` \(='most'\) must be one of near_pair"):
+        study.with_lenses({"most": again.lens("all")})
 
 
 @pytest.mark.slow

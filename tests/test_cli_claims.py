@@ -147,4 +147,5 @@ def test_a_claims_numbers_stand_beside_the_papers():
     shown = run("show", "ood-cat-dog").output
     assert shown.count("(the paper: ") == 9
     assert "noise → cat (the paper: 100.0%)" in shown
+    assert "over 3 small networks" in shown
     assert "ood-cow" in refused("show", "ood-cow")

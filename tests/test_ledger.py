@@ -3,9 +3,11 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import neurolens as nl
+import numpy as np
 import pytest
 from neurolens.claims import (
     CLAIMS,
@@ -21,6 +23,7 @@ from neurolens.claims import (
 )
 from neurolens.claims.ledger import Check, Claim
 from neurolens.statistics import Estimate
+from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[1]
 READING = {
@@ -189,13 +192,30 @@ def test_the_row_of_a_measured_claim(files):
         assert said[name]
 
 
+def in_small(*values):
+    return {seed: {"accuracy": Estimate(value, value - 0.01, value + 0.01, 9)} for seed, value in enumerate(values)}
+
+
 def test_small_networks_stand_beside_the_headline(files):
-    numbers = {
-        "accuracy": Estimate(0.93, 0.92, 0.94, 9),
-        "accuracy of small networks, over seeds": Estimate(1, 0, 2, 3),
-    }
-    write_record(record(**numbers, other=Estimate(0, 0, 0, 3)), files[0])
-    assert shown().ours == ("0.93 [0.92, 0.94]: accuracy", "1 [0, 2]: accuracy of small networks, over seeds")
+    write_record(replace(record(), seeds=(0,), small=in_small(0.8, 0.85, 0.95)), files[0])
+    row = shown()
+    low, high = stats.t.interval(0.95, 2, np.mean([0.8, 0.85, 0.95]), stats.sem([0.8, 0.85, 0.95]))
+    assert high > 1  # and no accuracy is
+    assert row.ours == (
+        "0.93 [0.92, 0.94]: accuracy",
+        f"0.867 [{low:.3g}, 1] over 3 small networks: reproduced 1×, not reproduced 2×",
+    )
+    assert row.counts == ("2000", "1; 3 small")
+    said = row.as_json()
+    assert said["seeds"] == 3
+    assert said["small"]["1"]["accuracy"][0] == 0.85
+    assert said["in_small"] == row.ours[-1]
+    assert shown("umap").in_small == ""
+
+
+def test_what_some_small_networks_do_not_show_has_no_mean(files):
+    write_record(replace(record(), small=in_small(0.8, math.nan)), files[0])
+    assert shown().in_small == "– over 2 small networks: not reproduced 1×, not testable 1×"
 
 
 def test_the_paper_s_data_go_first_then_the_larger_budget_then_one_s_own(files):
@@ -268,6 +288,9 @@ def test_measuring_again_from_the_same_seed_repeats_every_number(planted_cache, 
     assert first.as_json() == again.as_json()
     assert first.networks == ("all",)
     assert first.seeds == (planted_cache.card("all").recipe.seed,)
+    assert [*first.small] == [0, 1]
+    assert first.small[0] != first.small[1]
+    assert all(found.keys() == first.measured.keys() for found in first.small.values())
     assert first.neurolens == nl.course.installed_version()
     other = nl.claims.measure_claim("two-kingdoms", planted_cache, "fast", seed=1)
     assert other.as_json()["measured"] != first.as_json()["measured"]
@@ -286,6 +309,12 @@ def test_what_is_shipped_can_be_judged_and_is_sorted(shipped):
     for one in read_records(records.SHIPPED):
         assert one.budget != "fast"
         assert CLAIMS[one.id].headline in ("", *one.measured)
+
+
+def test_what_depends_on_training_is_shipped_from_three_seeds_or_more(shipped):
+    for one in read_records(records.SHIPPED):
+        assert max(len(one.seeds), len(one.small)) >= 3, f"{one.id} on {one.study}"
+        assert all(found.keys() == one.measured.keys() for found in one.small.values()), f"{one.id} on {one.study}"
 
 
 def test_readme_shows_what_the_ledger_holds(shipped):

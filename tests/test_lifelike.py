@@ -173,6 +173,18 @@ def test_the_pace_is_how_far_a_typical_class_moves_a_pixel_at_first(lens):
         nl.paced_rate(lens, 0)
 
 
+def test_classes_whose_gradient_vanishes_do_not_set_the_pace(lens):
+    plain = nl.paced_rate(lens)
+    with torch.no_grad():
+        lens.module.head.weight[1:] = 0
+    alone = nl.paced_rate(lens)
+    assert 0 < alone < float("inf")
+    assert alone != plain
+    with torch.no_grad():
+        lens.module.head.weight[:] = 0
+    assert nl.paced_rate(lens, 0.05) == pytest.approx(0.05)  # nothing moves at any rate
+
+
 def test_nothing_to_do_is_refused(lens):
     with pytest.raises(ValueError, match=r"`seeds` \(=\(\)\) must name at least one"):
         nl.climb_in_ways(lens, {}, seeds=(), learning_rate=1.0)

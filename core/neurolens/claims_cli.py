@@ -58,12 +58,15 @@ def show_one(id: Annotated[str, typer.Argument(help="The claim's, as `neurolens 
     if row.record is None:
         console.print(f"not measured yet: neurolens claims run {id}")
         return
-    table = Table("", "quantity", "rule", "ours, with its 95% interval", box=None)
+    small = len(row.record.small)
+    heads = (f"over {small} small networks",) if small else ()
+    table = Table("", "quantity", "rule", "ours, with its 95% interval", *heads, box=None)
     checks = {check.quantity: check for check in claim.checks}
     for quantity, found in row.record.measured.items():
         check = checks.get(quantity)
         mark, rule = (check.mark(found), str(check).removeprefix(quantity)) if check else ("·", "")
-        table.add_row(mark, *map(escape, (quantity, rule, _told(found))))
+        more = (_told(row.record.over_seeds(quantity)),) if small else ()
+        table.add_row(mark, *map(escape, (quantity, rule, _told(found), *more)))
     console.print(table)
     console.print(f"{row.verdict}; {row.record.setting}. {claim.differs}", highlight=False, markup=False)
 

@@ -50,7 +50,7 @@ from neurolens.claims.records import read_records as read_records
 from neurolens.claims.records import write_record as write_record
 from neurolens.claims.removal import RemovalCurves as RemovalCurves
 from neurolens.claims.removal import measure_removal as measure_removal
-from neurolens.claims.small import small_networks as small_networks
+from neurolens.claims.small import study_in_small as study_in_small
 from neurolens.claims.stability import filters_on_parts as filters_on_parts
 from neurolens.claims.stability import tree_stability as tree_stability
 from neurolens.claims.super_train import SuperTraining as SuperTraining

@@ -11,6 +11,7 @@ from typing import Any
 from neurolens.claims.catalogue import CLAIMS
 from neurolens.claims.ledger import Claim
 from neurolens.claims.records import SHIPPED, Record, best_record, own_results, read_records
+from neurolens.statistics import Estimate
 
 UNMEASURED = "not measured yet"
 OUTCOMES = ("reproduced", "partly", "not reproduced", "not testable", UNMEASURED)
@@ -57,30 +58,37 @@ class Row:
 
     @property
     def ours(self) -> tuple[str, ...]:
-        """Our number with its interval and what it is, then one more, and that over small networks, if there are."""
+        """Our number with its interval and what it is, then one more, and what small networks say, if there are."""
         if self.record is None or self.record.headline is None:
             return ("–",)
         claim, measured = self.claim, self.record.measured
-        names = [name for name in (claim.quantity, claim.also, claim.beside) if name in measured]
-        return tuple(
-            f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]: {name}"
-            for name, found in ((name, measured[name]) for name in names)
-        )
+        names = [name for name in (claim.quantity, claim.also) if name in measured]
+        said = tuple(f"{_interval(measured[name])}: {name}" for name in names)
+        return (*said, *filter(None, (self.in_small,)))
+
+    @property
+    def in_small(self) -> str:
+        """The scoreboard's number over small networks of several seeds, and how each is judged; empty without them."""
+        if self.record is None or not self.record.small:
+            return ""
+        found = self.record.over_seeds(self.claim.quantity)
+        outcomes: Counter[str] = Counter(verdict.outcome for verdict in self.record.small_verdicts)
+        judged = ", ".join(f"{outcome} {outcomes[outcome]}×" for outcome in OUTCOMES if outcomes[outcome])
+        return f"{_interval(found) if found else '–'} over {len(self.record.small)} small networks: {judged}"
 
     @property
     def counts(self) -> tuple[str, str]:
-        """Numbers of observations and of seeds behind it; of small networks beside one network, theirs as well."""
+        """Numbers of observations and of seeds behind it; of small networks beside the study's own, theirs as well."""
         if self.record is None:
             return "–", "–"
-        found, small = self.record.headline, self.record.measured.get(self.claim.beside)
-        seeds = str(len(self.record.seeds)) if small is None else f"1; {small.n}"
-        return str(found.n) if found else "–", seeds
+        found, seeds, small = self.record.headline, len(self.record.seeds), len(self.record.small)
+        return str(found.n) if found else "–", f"{seeds}; {small} small" if small else str(seeds)
 
     def as_json(self) -> dict[str, Any]:
         """Return all that is known, null where nothing is."""
         claim, record = self.claim, self.record.as_json() if self.record else {}
         value, low, high, n = record.get("measured", {}).get(claim.quantity) or (None,) * 4
-        known = ("networks", "data", "budget", "study", "precision", "neurolens", "torch", "setting", "measured")
+        known = ("networks", "data", "budget", "study", "precision", "neurolens", "torch", "setting")
         return {
             "id": claim.id,
             "section": claim.section,
@@ -91,13 +99,14 @@ class Row:
             "low": low,
             "high": high,
             "n": n,
-            "seeds": len(record["seeds"]) if record else None,
+            "seeds": max(len(record["seeds"]), len(record["small"])) if record else None,
             "verdict": self.outcome if record else None,
+            "in_small": self.in_small or None,
             "rule": claim.rule,
             "over": claim.over,
             "differs": claim.differs,
             "notebook": claim.notebook,
-            **{name: record.get(name) for name in known},
+            **{name: record.get(name) for name in (*known, "measured", "small")},
         }
 
 
@@ -189,6 +198,10 @@ def _board(claims: Iterable[Claim], shipped_only: bool) -> Scoreboard:
     records = [*own, *read_records(SHIPPED)]
     found = [(claim, best_record(claim.id, records)) for claim in claims]
     return Scoreboard(tuple(Row(claim, record, any(record is one for one in own)) for claim, record in found))
+
+
+def _interval(found: Estimate) -> str:
+    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
 
 
 def _told(row: Row) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ TWO_KINGDOMS = Claim(
     "The paper shows one tree; here the same split must come back when the images are resampled.",
     NOTEBOOK,
     over=OVER,
+    bounds=(-1, 1),
 )
 
 

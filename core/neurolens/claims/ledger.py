@@ -63,8 +63,7 @@ class Claim:
         headline: The quantity that the scoreboard shows; the rule's first where none is named.
         paper: The paper's value of it; None where the paper gives no number.
         also: Another quantity that the scoreboard shows, lest the first be taken for more than it is.
-        beside: The quantity, over small networks from several seeds, that is shown beside it; empty where the headline
-            is over seeds itself, or one network was looked at.
+        bounds: Where the scoreboard's quantity ends whatever is measured, as a share does at 0 and 1.
     """
 
     id: str
@@ -77,7 +76,7 @@ class Claim:
     headline: str = ""
     paper: float | None = None
     also: str = ""
-    beside: str = ""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def quantity(self) -> str:

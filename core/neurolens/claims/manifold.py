@@ -24,6 +24,7 @@ UMAP = Claim(
     "Five seeds of UMAP gave silhouettes 0.04 apart, more than the interval over images shows (planted study).",
     "08_manifolds",
     over="the images, of one embedding of one network",
+    bounds=(-1, 1),
 )
 
 

@@ -1,12 +1,19 @@
-"""Measure a claim from scratch, the way its notebook does, and say what moved."""
+"""Measure a claim from scratch, the way its notebook does, and on small networks from several seeds beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from neurolens.claims import clustering_runs, visualization_runs
 from neurolens.claims.catalogue import named_claim
 from neurolens.claims.records import Record
+from neurolens.claims.run import Run
+from neurolens.claims.small import study_in_small
 from neurolens.course import BUDGETS, Lesson, chosen_budget, installed_version
+from neurolens.statistics import Estimate
 from neurolens.studies.study import Study, open_study
+from neurolens.watching import Bar
 
 RUNS = visualization_runs.RUNS | clustering_runs.RUNS
 
@@ -36,6 +43,7 @@ def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int
     cards = [study.card(network) for network in networks]
     lesson = Lesson(claim.notebook[:2], study, budget, seed)
     verdict = run.measure(lesson, progress)
+    small = {} if run.seeds else _in_small(run, networks, lesson, progress)
     return Record(
         id,
         study.name,
@@ -49,4 +57,17 @@ def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int
         torch=torch.__version__,
         setting=verdict.setting,
         measured=verdict.measured,
+        small=small,
     )
+
+
+def _in_small(
+    run: Run, networks: Sequence[str], lesson: Lesson, progress: bool
+) -> Mapping[int, Mapping[str, Estimate]]:
+    """Return what is measured on small networks in place of the study's, by their seed."""
+    width, epochs = lesson.pick(fast=(4, 1), cpu=(16, 6), gpu=(16, 6))
+    found = {}
+    for seed in Bar(range(lesson.pick(fast=2, cpu=3, gpu=5)), "seeds", disable=not progress, leave=False):
+        small = study_in_small(lesson.study, networks, seed, width=width, epochs=epochs, progress=progress)
+        found[seed] = run.measure(replace(lesson, study=small), progress).measured
+    return found

@@ -1,5 +1,7 @@
 """The claims of §2.3: what filters answer to, and how, from the lowest layer to the highest."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -47,6 +49,7 @@ HISTOGRAM_DEPTH = Claim(
     "first and the last stage, like with like.",
     "03_middle_layers",
     over="the channels, of one network",
+    bounds=(0, math.inf),
 )
 
 

@@ -26,7 +26,6 @@ TABLE_1 = {  # in percent; what is left of a row goes to the network's other cla
 }  # fmt: skip
 WITHIN = "rows whose interval holds the paper's share"
 ROWS = "rows of nine most of which goes where the paper's goes"
-SMALL_ROWS, SMALL_NOISE = "such rows of small networks, over seeds", "noise → bird, small networks, over seeds"
 NEAREST = "noise nearest to its cluster"
 UNKNOWN = statistics.share(torch.zeros(0, dtype=torch.bool))  # what data without these classes can say
 
@@ -49,7 +48,7 @@ OOD_CAT_DOG = Claim(
     "06_out_of_sample",
     headline=ROWS,
     also=WITHIN,
-    beside=SMALL_ROWS,
+    bounds=(0, 9),
 )
 OOD_PLANE_DOG = Claim(
     "ood-plane-dog",
@@ -61,16 +60,16 @@ OOD_PLANE_DOG = Claim(
     "06_out_of_sample",
     headline=ROWS,
     also=WITHIN,
-    beside=SMALL_ROWS,
+    bounds=(0, 9),
 )
 NOISE_BIRD = Claim(
     "noise-bird",
     "2.5",
     "ten-class networks take nearly all noise for birds, also from another seed and of another architecture",
     tuple(Check(f"noise → bird, {which}", at_least=0.9) for which in ("ResNet-18", "another seed", "VGG-16")),
-    "One network of each kind, as in the paper, and small ones beside them; 'nearly all' is nine in ten.",
+    "One network of each kind, as in the paper; 'nearly all' is nine in ten.",
     "06_out_of_sample",
-    beside=SMALL_NOISE,
+    bounds=(0, 1),
 )
 NOISE_BIAS = Claim(
     "noise-bias",
@@ -84,6 +83,7 @@ NOISE_BIAS = Claim(
     "The paper speaks of bird; we of the class that most noise goes to, whichever it is. What tells logits apart is "
     "their standard deviation over the classes, of wᵀx beside that of b.",
     "06_out_of_sample",
+    bounds=(0, 9),
 )
 KMEANS_BIRD = Claim(
     "kmeans-bird",
@@ -101,22 +101,17 @@ KMEANS_BIRD = Claim(
 )
 
 
-def ood_cat_dog(table: PredictionTable, small: Sequence[PredictionTable] = ()) -> Verdict:
-    """Hold a cat–dog network's predictions for unseen classes and noise, one row each, against Table 1.
-
-    Args:
-        table: Of the network that is judged.
-        small: Of networks alike but for the seed, for what the training alone can change.
-    """
-    return _table_1(OOD_CAT_DOG, table, small)
+def ood_cat_dog(table: PredictionTable) -> Verdict:
+    """Hold a cat–dog network's predictions for unseen classes and noise, one row each, against Table 1."""
+    return _table_1(OOD_CAT_DOG, table)
 
 
-def ood_plane_dog(table: PredictionTable, small: Sequence[PredictionTable] = ()) -> Verdict:
-    """Hold a plane–dog network's predictions for unseen classes and noise against Table 1; as `ood_cat_dog`."""
-    return _table_1(OOD_PLANE_DOG, table, small)
+def ood_plane_dog(table: PredictionTable) -> Verdict:
+    """Hold a plane–dog network's predictions for unseen classes and noise, one row each, against Table 1."""
+    return _table_1(OOD_PLANE_DOG, table)
 
 
-def _table_1(claim: Claim, table: PredictionTable, small: Sequence[PredictionTable]) -> Verdict:
+def _table_1(claim: Claim, table: PredictionTable) -> Verdict:
     paper = TABLE_1[claim.id]
     cells = [cell.split(" → ") for cell in paper]
     unseen = [row for row in table.filled if row not in table.classes]
@@ -124,9 +119,6 @@ def _table_1(claim: Claim, table: PredictionTable, small: Sequence[PredictionTab
     if {*table.classes} == {column for _, column in cells} and {row for row, _ in cells} <= {*unseen}:
         ours, theirs = [table.share(*cell) for cell in cells], torch.tensor([*paper.values()]) / 100
         measured = {**dict(zip(measured, ours, strict=False)), ROWS: _rows(ours)}
-        if small:
-            hits = [_rows([one.share(*cell) for cell in cells]).value for one in small]
-            measured[SMALL_ROWS] = statistics.over_seeds(hits)
         value, low, high = torch.tensor([(mine.value, mine.low, mine.high) for mine in ours]).T
         measured["mean distance from the paper's shares"] = statistics.mean((value - theirs).abs())
         within = int(((low <= theirs) & (theirs <= high)).sum())
@@ -135,7 +127,7 @@ def _table_1(claim: Claim, table: PredictionTable, small: Sequence[PredictionTab
         measured |= {f"{row} → {(best := table.favourite(row))}": table.share(row, best) for row in unseen}
     places = [table.rows.index(row) for row in unseen]
     measured["evenness of the unseen rows (1: all classes alike)"] = statistics.mean(table.evenness[places])
-    setting = f"{table.network}, {len(table.shown)} images, fp32{_beside_small(small)}"
+    setting = f"{table.network}, {len(table.shown)} images, fp32"
     return claim.judge(setting, measured)
 
 
@@ -145,20 +137,13 @@ def _rows(shares: Sequence[Estimate]) -> Estimate:
     return Estimate(value, low, high, len(shares))
 
 
-def _beside_small(small: Sequence[PredictionTable]) -> str:
-    return f"; beside it {', '.join(table.network for table in small)}" if small else ""
-
-
-def noise_bird(
-    first: PredictionTable, reseeded: PredictionTable, other: PredictionTable, small: Sequence[PredictionTable] = ()
-) -> Verdict:
+def noise_bird(first: PredictionTable, reseeded: PredictionTable, other: PredictionTable) -> Verdict:
     """Ask networks of all classes for their row `noise`.
 
     Args:
         first: Of the network.
         reseeded: Of one trained from another seed.
         other: Of one of another architecture.
-        small: Of more networks that are alike but for the seed.
     """
     tables = (first, reseeded, other)
     shares = [table.share(NOISE, "bird") if "bird" in table.classes else UNKNOWN for table in tables]
@@ -167,14 +152,7 @@ def noise_bird(
     for table, winner in zip(tables, winners, strict=True):
         measured[f"{table.network}: noise → {winner}"] = table.share(NOISE, winner)
     measured["networks that agree on where most noise goes"] = _count(max(map(winners.count, winners)), 3)
-    if small:
-        most = [table.favourite(NOISE) for table in small]
-        measured["small networks that agree on where most noise goes"] = _count(max(map(most.count, most)), len(most))
-        if "bird" in first.classes:
-            shares = [table.share(NOISE, "bird") for table in small]
-            measured[SMALL_NOISE] = statistics.over_seeds([share.value for share in shares]).within(0, 1)
     setting = f"{', '.join(table.network for table in tables)}, {int(first.of(NOISE).sum())} noise images, fp32"
-    setting += _beside_small(small)
     return NOISE_BIRD.judge(setting, measured)
 
 

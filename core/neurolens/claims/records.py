@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from neurolens.cache import cache_folder, written_whole
 from neurolens.claims.catalogue import CLAIMS, named_claim
 from neurolens.claims.ledger import Claim, Verdict
 from neurolens.course import BUDGETS
-from neurolens.statistics import Estimate
+from neurolens.statistics import Estimate, over_seeds
 
 SHIPPED = Path(__file__).with_name("results.json")
 
@@ -33,6 +33,8 @@ class Record:
         torch: Version.
         setting: The rest in words, as the measurement itself says it.
         measured: All quantities; those of the rule among them.
+        small: The same, by seed, on small networks that differ in their seed alone (`study_in_small`); empty where
+            `measured` is over seeds itself.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Record:
     torch: str
     setting: str
     measured: Mapping[str, Estimate]
+    small: Mapping[int, Mapping[str, Estimate]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Record({self.study}, budget {self.budget}: {self.verdict})"
@@ -67,10 +70,24 @@ class Record:
         found = self.measured.get(self.claim.quantity)
         return None if found is None or math.isnan(found.value) else found
 
+    @property
+    def small_verdicts(self) -> list[Verdict]:
+        """What follows by the claim's rule on each of the small networks."""
+        return [self.claim.judge(f"small networks, seed {seed}", measured) for seed, measured in self.small.items()]
+
+    def over_seeds(self, quantity: str) -> Estimate | None:
+        """Return a quantity's mean over the small networks, with Student's interval; None where it is not known."""
+        values = [measured[quantity].value for measured in self.small.values() if quantity in measured]
+        if not values or len(values) < len(self.small) or any(map(math.isnan, values)):
+            return None
+        found = over_seeds(values)
+        return found.within(*self.claim.bounds) if quantity == self.claim.quantity else found
+
     def as_json(self) -> dict[str, Any]:
         """Return the record as JSON can say it: null for what is not a finite number."""
-        measured = {name: [_finite(e.value), _finite(e.low), _finite(e.high), e.n] for name, e in self.measured.items()}
-        return {**vars(self), "networks": [*self.networks], "seeds": [*self.seeds], "measured": measured}
+        small = {str(seed): _as_lists(measured) for seed, measured in self.small.items()}
+        lists = {"networks": [*self.networks], "seeds": [*self.seeds]}
+        return {**vars(self), **lists, "measured": _as_lists(self.measured), "small": small}
 
 
 def read_records(file: Path) -> list[Record]:
@@ -153,6 +170,10 @@ def _read(file: Path) -> list[tuple[dict[str, Any], Record | None]]:
         raise ValueError(f"{file} is damaged ({error}); delete it and measure again") from error
 
 
+def _as_lists(measured: Mapping[str, Estimate]) -> dict[str, list]:
+    return {name: [_finite(e.value), _finite(e.low), _finite(e.high), e.n] for name, e in measured.items()}
+
+
 def _finite(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
 
@@ -162,11 +183,15 @@ def _can_be_judged(row: Mapping[str, Any]) -> bool:
 
 
 def _record(*, measured: Mapping[str, list], networks: list[str], seeds: list[int], **rest: Any) -> Record:
-    estimates = {
+    rest["small"] = {int(seed): _estimates(lists) for seed, lists in rest.get("small", {}).items()}
+    return Record(measured=_estimates(measured), networks=tuple(networks), seeds=tuple(seeds), **rest)
+
+
+def _estimates(lists: Mapping[str, list]) -> dict[str, Estimate]:
+    return {
         name: Estimate(_or(value, math.nan), _or(low, -math.inf), _or(high, math.inf), n)
-        for name, (value, low, high, n) in measured.items()
+        for name, (value, low, high, n) in lists.items()
     }
-    return Record(measured=estimates, networks=tuple(networks), seeds=tuple(seeds), **rest)
 
 
 def _or(number: float | None, otherwise: float) -> float:

@@ -16,7 +16,7 @@ class Run:
         measure: What does it; shows progress bars if asked to.
         networks: Those of the study that it looks at.
         judges: Of these, too, it looks at the first that is there.
-        seeds: Of what it trains or starts anew; those of the study's networks where it does not.
+        seeds: Of what it trains or starts anew; where it does not, it is also measured on the study in small.
         study: The one it is always measured on; any where none is named.
     """
 

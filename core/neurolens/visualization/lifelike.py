@@ -182,7 +182,8 @@ def trade_off(
 def paced_rate(lens: Lens, pace: float = 0.03, seed: int = 0) -> float:
     """Return the learning rate at which a climb's first step moves no pixel further than `pace`, in a typical class.
 
-    Gradients of one network may be ten times those of another; with this, climbs of both go at one pace.
+    Gradients of one network may be ten times those of another; with this, climbs of both go at one pace. Classes whose
+    gradient vanishes on grey are left out; where all do, no rate moves anything and it is `pace` itself.
     """
     if not 0 < pace < 1:
         raise ValueError(f"`pace` (={pace}) must lie between 0 and 1, the range of a pixel")
@@ -190,7 +191,8 @@ def paced_rate(lens: Lens, pace: float = 0.03, seed: int = 0) -> float:
     with torch.enable_grad():
         logits = lens.outputs(x, [OUTPUT])[OUTPUT]
         (gradient,) = torch.autograd.grad(logits.diagonal().sum(), x)
-    return pace / gradient.abs().amax((1, 2, 3)).median().item()
+    steepest = gradient.abs().amax((1, 2, 3))
+    return pace / steepest[steepest > 0].median().nan_to_num(1).item()
 
 
 def grey_starts(lens: Lens, seed: int) -> Float[Tensor, "k c h w"]:
