@@ -13,6 +13,7 @@ import pytest
 import torch
 from neurolens.cli import app
 from neurolens.visualization import distributed_scan
+from neurolens.visualization import workers as waiting
 from neurolens.visualization.distributed_scan import connect, open_here, scan_on, scan_study_on
 from neurolens.visualization.scan import Scan, kept_scan
 from neurolens.visualization.sketches import arrays_of
@@ -121,7 +122,10 @@ def test_a_worker_that_is_killed_costs_its_shard_alone(cluster, planted_cache):
     equal(found, nl.scan(lens, images, batch_size=20, progress=False))
 
 
-def test_without_workers_it_says_so_and_goes_on_or_gives_up_with_what_it_has(cluster, planted_cache, tmp_path):
+def test_without_workers_it_says_so_and_goes_on_or_gives_up_with_what_it_has(
+    cluster, planted_cache, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(waiting, "FETCH", 2)  # of a shard that was done when its worker died
     address, workers = cluster
     lens, images = planted_cache.lens("near_pair"), planted_cache.images("near_pair")
     known = lens.fingerprint, images.fingerprint
@@ -142,7 +146,7 @@ def test_without_workers_it_says_so_and_goes_on_or_gives_up_with_what_it_has(clu
     def kill_for_a_while(so_far):
         if not kept:
             kill(so_far)
-            threading.Timer(5, lambda: workers.append(start_worker(address, tmp_path))).start()
+            threading.Timer(20, lambda: workers.append(start_worker(address, tmp_path))).start()
 
     with connect(address) as client, pytest.warns(UserWarning, match=said):
         found = scan_on(client, slowly, shards, keep=kill_for_a_while, patience=300, progress=False)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 RETRIES = 3  # of work whose worker died
 PATIENCE = 60.0  # seconds
-FETCH = 30.0  # seconds to hand over a result, or its worker is gone
+FETCH = 10.0  # seconds to hand over a result, or its worker is gone
 LOOKS, SAYS = 1.0, 2.0  # how often to look whether there are workers, and for how long none until it is said
 ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?(\[[\da-fA-F:.]+\]|[^\s:/@\[\]]+):(\d+)/?")
 
