@@ -122,9 +122,7 @@ def test_a_worker_that_is_killed_costs_its_shard_alone(cluster, planted_cache):
     equal(found, nl.scan(lens, images, batch_size=20, progress=False))
 
 
-def test_without_workers_it_says_so_and_goes_on_or_gives_up(
-    cluster, planted_cache, tmp_path, monkeypatch
-):
+def test_without_workers_it_says_so_and_goes_on_or_gives_up(cluster, planted_cache, tmp_path, monkeypatch):
     monkeypatch.setattr(waiting, "FETCH", 2)  # of a shard that was done when its worker died
     address, workers = cluster
     lens, images = planted_cache.lens("near_pair"), planted_cache.images("near_pair")
