@@ -3,6 +3,7 @@
 import neurolens as nl
 import pytest
 import torch
+from neurolens import lens as lenses
 from neurolens.twin import Twin
 
 
@@ -217,3 +218,54 @@ def test_an_interrupt_in_the_middle_of_a_step_costs_no_step_and_adds_none(networ
     assert [step.index for step in ascent] == list(range(at - 1, 7))
     torch.testing.assert_close(ascent.images, whole.images)
     torch.testing.assert_close(ascent.history, whole.history)
+
+
+def test_it_climbs_in_inference_mode_as_it_does_outside(network, images):
+    def climb(lens, **settings):
+        return nl.Ascent(lens, "logit:dog", images, 0.5, 3, **settings)
+
+    def look():
+        return nl.Lens(network, ("cat", "dog", "fox"))
+
+    expected, maps = climb(look()).run(), nl.grad_cam(look(), images, "logit:dog", "layer2")
+    adam = climb(look(), optimizer=torch.optim.Adam).run()
+    with torch.inference_mode():
+        lens = look()
+        inside, paused = climb(lens).run(), climb(lens, optimizer=torch.optim.Adam)
+        for step in paused:
+            if step.index == 1:
+                break
+        assert torch.equal(nl.grad_cam(lens, images, "logit:dog", "layer2").values, maps.values)
+        made_inside = nl.Ascent(lens, "logit:dog", images.clone(), 0.5, 3).run()
+    for found in (inside, made_inside, climb(lens).run()):  # what was laid out inside serves outside
+        torch.testing.assert_close(found.images, expected.images)
+    torch.testing.assert_close(paused.run().images, adam.images)
+
+
+def test_a_network_made_in_inference_mode_is_refused():
+    with torch.inference_mode():
+        made = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten())
+    with pytest.raises(ValueError, match=r"was made in torch.inference_mode.* make it outside"):
+        nl.Lens(made)
+
+
+def test_bf16_is_said_once_at_the_callers_line_where_there_is_none(lens, images, monkeypatch):
+    monkeypatch.setattr(lenses, "has_fast_bf16", lambda _: False)
+    for call in (
+        lambda: nl.Ascent(lens, "logit:dog", images, precision="bf16"),
+        lambda: nl.grad_cam(lens, images, "logit:dog", "layer2", precision="bf16"),
+        lambda: lens.outputs(images, ["layer2"], precision="bf16"),
+        lambda: lens.prepare(["layer2"], precision="bf16"),
+    ):
+        with pytest.warns(UserWarning, match="cpu has no bf16 arithmetic; working in fp32") as said:
+            call()
+        assert [one.filename for one in said] == [__file__]
+
+
+def test_bf16_is_in_what_a_result_says_of_itself(lens, images, monkeypatch):
+    monkeypatch.setattr(lenses, "has_fast_bf16", lambda _: True)
+    ascent = nl.Ascent(lens, "logit:dog", images, precision="bf16")
+    assert repr(ascent) == "Ascent(logit:dog, not started, bf16)"
+    assert repr(nl.Ascent(lens, "logit:dog", images)) == "Ascent(logit:dog, not started)"
+    heat = nl.HeatMap(torch.zeros(1, 2, 2), "logit:dog", "layer4", torch.tensor([False]), "bf16")
+    assert repr(heat) == "HeatMap(logit:dog at layer4, 1 maps 2×2, bf16)"

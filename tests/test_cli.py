@@ -18,8 +18,10 @@ def own(tmp_path, monkeypatch):
 
 
 def test_train_then_study(own, monkeypatch, planted_cache):
-    result = run(cli.app, ["train", "planted", "near_pair", "--epochs", "1", "--width", "4", "--out", str(own)])
+    arguments = ["--epochs", "1", "--width", "4", "--precision", "fp32", "--out", str(own)]
+    result = run(cli.app, ["train", "planted", "near_pair", *arguments])
     assert result.exit_code == 0, result.output
+    assert "trained in fp32" in result.output
     assert (own / "planted" / "near_pair.safetensors").exists()
     monkeypatch.setattr("neurolens.studies.study.own_networks", lambda: own)
     result = run(cli.app, ["study", "planted", "--measure", "near_pair", "--json"])
@@ -27,6 +29,7 @@ def test_train_then_study(own, monkeypatch, planted_cache):
     (row,) = json.loads(result.output)
     assert row["network"] == "near_pair"
     assert row["recipe"]["width"] == 4
+    assert row["precision"] == row["recipe"]["precision"] == "fp32"
     assert 0 <= row["accuracy"] <= 1
     assert row["tested_on"] == 200
     assert row["whose"] == "yours"
@@ -102,6 +105,7 @@ def test_an_interrupt_promises_to_go_on(monkeypatch, planted_cache):
         (["study", "planted", "nar_pair"], "must be one of near_pair"),
         (["train", "planted", "nar_pair"], "must be one of near_pair"),
         (["train", "planted", "near_pair", "--epochs", "0"], "must be positive"),
+        (["train", "planted", "near_pair", "--precision", "fp8"], "`precision` (='fp8') must be 'fp32' or 'bf16'"),
         (["train", "planted", "near_pair", "--out", __file__], "cannot be written (Not a directory); name a folder"),
         (["train", "planted", "near_pair", "--out", f"{__file__}/[/x]"], "[/x]"),  # no markup
         (["train", "planted", "near_pair", "--device", "foo"], "`device` (='foo') is not on this machine; use 'c"),

@@ -196,3 +196,18 @@ def test_a_card_is_plain_json(trained):
     text = json.loads(trained[1].weights.with_suffix(".json").read_text())
     assert {"accuracy", "per_class", "recipe", "sha256", "trained_on", "parameters"} <= set(text)
     assert "weights" not in text  # a path of the machine it was made on
+
+
+def test_the_card_says_in_which_precision_a_network_was_trained(trained, planted):
+    _, card = trained
+    assert card.precision == card.recipe.precision_on("cpu")
+    file = card.weights.with_suffix(".json")
+    text = json.loads(file.read_text())
+    assert text["precision"] == card.precision
+    del text["precision"], text["recipe"]["precision"]  # as it was before either was recorded
+    file.write_text(json.dumps(text))
+    old = read_card(file)
+    assert old.precision is None
+    assert old.recipe == card.recipe
+    shipped = [read_card(one) for one in cards.SHIPPED.glob("*/*.json")]
+    assert {one.precision for one in shipped} == {"bf16"}

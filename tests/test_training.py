@@ -1,5 +1,6 @@
 """The recipe learns, is seeded, and a killed run ends at the same weights as one left alone."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -214,3 +215,37 @@ def test_a_loss_that_is_no_number_is_an_error_and_the_checkpoint_stays(tmp_path,
 def test_bad_recipes(changes, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**changes)
+
+
+@pytest.mark.parametrize(
+    ("precision", "has", "said"),
+    [("bf16", True, "bf16"), ("bf16", False, "fp32, as cpu has no fast bf16"), ("fp32", True, "fp32")],
+)
+def test_the_precision_is_said_and_is_what_was_asked_for(tmp_path, monkeypatch, precision, has, said):
+    monkeypatch.setattr(training, "has_fast_bf16", lambda _: has)
+    lines, reduced = [], []
+    monkeypatch.setattr(training.Bar, "write", lines.append)
+    original = torch.autocast
+    monkeypatch.setattr(torch, "autocast", lambda *a, enabled: reduced.append(enabled) or original(*a, enabled=enabled))
+    recipe = replace(TINY, epochs=1, coarse_share=0, precision=precision)
+    train(recipe, toy(40), toy(40), tmp_path / "c")
+    assert lines[0].startswith(f"epoch 1/1 in {said}: loss ")
+    assert {*reduced} == {said == "bf16"}
+    assert recipe.precision_on("cpu") == said[:4]
+
+
+def test_a_run_from_before_precision_was_a_choice_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROLENS_CACHE", str(tmp_path))
+    images, recipe = toy(40), replace(TINY, epochs=1)
+    training.train_once(recipe, images, images)
+    before = (
+        "(Recipe(architecture='resnet18', width=4, epochs=1, coarse_share=0.4, batch_size=20, learning_rate=0.05, "
+        f"weight_decay=0.0005, label_smoothing=0.0, cutout=0, seed=0), '{images.fingerprint}', None)"
+    )
+    (file,) = (tmp_path / "trained").iterdir()
+    assert file.stem == hashlib.sha256(before.encode()).hexdigest()[:16]
+    assert "precision" not in torch.load(file, weights_only=True)["recipe"]
+    with pytest.raises(ValueError, match="belongs to other recipe"):
+        train(replace(recipe, precision="fp32"), images, images, file)
+    training.train_once(replace(recipe, precision="fp32"), images, images)
+    assert len([*(tmp_path / "trained").iterdir()]) == 2

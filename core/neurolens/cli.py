@@ -51,17 +51,20 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of weights, order, crops and flips.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for weights and card; the user's cache by default.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; the fastest there is by default.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, or bf16 where the device has it, the default.")] = None,
 ) -> None:
     """Train one of a study's networks, or of the built-in one's variants; a run that was stopped goes on."""
     opened = opened_study(name)
-    changes = {k: v for k, v in {"epochs": epochs, "width": width, "seed": seed}.items() if v is not None}
+    asked = {"epochs": epochs, "width": width, "seed": seed, "precision": precision}
+    changes = {name: value for name, value in asked.items() if value is not None}
     device = device or best_device()
     with refusing():
         if name == "planted" and network in VARIANTS:
             card = train_variant(network, out, device=device, **changes)  # type: ignore[arg-type]
         else:
             card = opened.train_network(network, opened.recipe(network, **changes), out, device=device)
-    console.print(f"{name}/{network}: {card.accuracy:.1%} of {card.tested_on} test images; {card.weights}")
+    known = f"{card.accuracy:.1%} of {card.tested_on} test images"
+    console.print(f"{name}/{network}: {known}; trained in {card.precision}; {card.weights}")
 
 
 @app.command()
@@ -70,14 +73,17 @@ def scan(
     network: NetworkName,
     out: Out = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it.")] = None,
+    shard: Annotated[int | None, typer.Option(help="Images a worker scans at a time; 1000 by default.")] = None,
 ) -> None:
     """Find every unit's top images and statistics over the test images; what was stopped goes on where it was."""
+    if shard is not None and not scheduler:
+        raise refuse(f"`--shard` (={shard}) goes with `--scheduler`, whose workers scan the shards")
     opened = opened_study(name)
     with refusing():
         if scheduler:
-            from neurolens.visualization.distributed_scan import scan_study_on
+            from neurolens.visualization.distributed_scan import SHARD, scan_study_on
 
-            found = scan_study_on(scheduler, opened, network)
+            found = scan_study_on(scheduler, opened, network, shard=SHARD if shard is None else shard)
         else:
             found = open_scan(opened, network)
     _deliver(found, out)

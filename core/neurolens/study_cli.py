@@ -95,7 +95,8 @@ def show(
     console.print(table)
     console.print("Measured now." if measure else "As on their cards; --measure measures anew.")
     for row in rows:
-        console.print(f"{row['network']} was trained on {row['trained_on']}", highlight=False, markup=False)
+        how = f"in {row['precision']}" if row["precision"] else "in a precision that its card does not record"
+        console.print(f"{row['network']} was trained {how} on {row['trained_on']}", highlight=False, markup=False)
 
 
 def opened_study(name: str) -> Study:

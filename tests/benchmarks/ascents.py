@@ -27,15 +27,20 @@ def ascents(share: float) -> Iterator[list[Comparison]]:
         yield climbs(layer, one, steps, DEEP)
         yield climbs(layer, one, steps, DEEP, frozen=True)
     for peer, side in (("torch-dreams", torch_dreams), ("horama", horama)):
-        about = f"{named('layer4', one)}, {steps} steps", f"{peer}, as its users run it"
-        ours = our_sides(lens(), address("layer4"), one, steps)
-        yield [Comparison(*about, DEEP[i], ours[p], side(steps), None, 0, p) for i, p in enumerate(ours)]
+        for layer in ("layer4", "head"):
+            about = f"{named(layer, one)}, {steps} steps", f"{peer}, as its users run it"
+            ours, opens = our_sides(lens(), address(layer), one, steps), openings(cifar(), address(layer), one)
+            yield [
+                Comparison(*about, DEEP[i], ours[p], side(layer, steps), None, 0, p, opens[p], steps)
+                for i, p in enumerate(ours)
+            ]
     channels = range(0, 256, 16)
     units = [f"layer4.C{k}" for k in channels]
     ours, theirs = our_sides(lens(), units, sixteen, fewer), lucent(cifar(), "layer4", channels, sixteen, fewer)
     about = f"ascent, 16 images of 32×32, a channel of layer4 for each, {fewer} steps", "lucent"
     targets, same = (1 / 1.8, 1 / 3.4), rises(lens(), units, sixteen)
-    yield [Comparison(*about, targets[i], ours[p], theirs, same, FAR, p) for i, p in enumerate(ours)]
+    opens = openings(cifar(), units, sixteen)
+    yield [Comparison(*about, targets[i], ours[p], theirs, same, FAR, p, opens[p], fewer) for i, p in enumerate(ours)]
 
 
 def large(share: float) -> Iterator[list[Comparison]]:
@@ -126,8 +131,8 @@ def climbs(
     about = f"{named(layer, start)}, {steps} steps", "lucent" + (", weights frozen by the user" if frozen else "")
     ours, theirs = our_sides(look, address(layer), start, steps), lucent(network, layer, [K], start, steps, frozen)
     same = rises(look, address(layer), start)
-    pairs = zip(ours.items(), targets, strict=False)
-    return [Comparison(*about, target, side, theirs, same, FAR, p) for (p, side), target in pairs]
+    opens, pairs = openings(network, address(layer), start), zip(ours.items(), targets, strict=False)
+    return [Comparison(*about, target, side, theirs, same, FAR, p, opens[p], steps) for (p, side), target in pairs]
 
 
 def our_sides(look: nl.Lens, unit: str | list[str], start: Tensor, steps: int) -> dict[str, Side]:
@@ -139,14 +144,32 @@ def our_sides(look: nl.Lens, unit: str | list[str], start: Tensor, steps: int) -
     return {precision: Side(partial(climb, precision)) for precision in PRECISIONS}
 
 
-def rises(look: nl.Lens, unit: str | list[str], start: Tensor) -> Callable[[Tensor, Tensor], float]:
-    """Return a function that tells how far apart two results' objectives are, as a share of how far they rose."""
+def openings(network: nn.Module, unit: str | list[str], start: Tensor) -> dict[str, Side]:
+    """Return what goes before a climb, by precision: a lens is opened, and all laid out that its first step needs."""
 
-    def score(images: Tensor) -> Tensor:
-        return nl.Ascent(look, unit, images, RATE, 0).run().scores.mean()
+    def opened(precision: Any, _: None) -> Tensor:
+        look = nl.Lens(network, size=(start.shape[2], start.shape[3]))
+        return nl.Ascent(look, unit, start, RATE, 0, keep_range=False, precision=precision).run().scores
+
+    return {precision: Side(partial(opened, precision)) for precision in PRECISIONS}
+
+
+def rises(look: nl.Lens, unit: str | list[str], start: Tensor) -> Callable[[Tensor, Tensor], float]:
+    """Return a function that tells how far apart two results' objectives are, as a share of how far the second rose.
+
+    Differences count image by image, whichever of the two is ahead. It raises ValueError where either result's
+    objective fell or is no number: then they did not do the same work.
+    """
+
+    def rise(images: Tensor) -> Tensor:
+        before, after = (nl.Ascent(look, unit, x, RATE, 0, keep_range=False).run().scores for x in (start, images))
+        return after - before
 
     def apart(a: Tensor, b: Tensor) -> float:
-        return (abs(score(a) - score(b)) / (score(b) - score(start))).item()
+        ours, theirs = rise(a), rise(b)
+        if not (ours.sum() > 0 and theirs.sum() > 0):
+            raise ValueError(f"the objective was to rise, and went by {ours.sum():.3g} and {theirs.sum():.3g}")
+        return ((ours - theirs).abs().sum() / theirs.sum()).item()
 
     return apart
 
@@ -179,7 +202,7 @@ def lucent(
     return Side(climb, lambda: copy.deepcopy(network).requires_grad_(not frozen).eval())
 
 
-def torch_dreams(steps: int) -> Side:
+def torch_dreams(layer: str, steps: int) -> Side:
     """Return torch-dreams' `render` as its users call it, at our size: its own parameterisation and transforms."""
 
     def prepared() -> tuple[Any, nn.Module, Any]:
@@ -188,13 +211,13 @@ def torch_dreams(steps: int) -> Side:
 
         model = copy.deepcopy(cifar())
         image = AutoImageParam(height=32, width=32, device="cpu", standard_deviation=0.01)
-        return Dreamer(model, quiet=True, device="cpu"), model.layer4, image
+        return Dreamer(model, quiet=True, device="cpu"), model.get_submodule(layer), image
 
     def climb(ready: tuple[Any, nn.Module, Any]) -> None:
-        dreamer, layer, image = ready
+        dreamer, module, image = ready
         dreamer.render(
             image_parameter=image,
-            layers=[layer],
+            layers=[module],
             width=32,
             height=32,
             iters=steps,
@@ -204,18 +227,18 @@ def torch_dreams(steps: int) -> Side:
     return Side(climb, prepared)
 
 
-def horama(steps: int) -> Side:
+def horama(layer: str, steps: int) -> Side:
     """Return horama's `fourier` as its users call it, at our size."""
 
     def climb(model: nn.Module) -> None:
         from horama import fourier
 
         found: dict[str, Tensor] = {}
-        model.layer4.register_forward_hook(lambda module, inputs, output: found.update(layer4=output))
+        model.get_submodule(layer).register_forward_hook(lambda module, inputs, output: found.update(unit=output))
 
         def objective(images: Tensor) -> Tensor:
             model(images)
-            return found["layer4"][:, K].mean()
+            return found["unit"][:, K].mean()
 
         fourier(objective, total_steps=steps, image_size=32, model_input_size=32, device="cpu")
 

@@ -15,12 +15,13 @@ from typing import Any
 import neurolens as nl
 import numpy as np
 import torch
-from networks import cifar, noise, settled
+from networks import bare, cifar, folded, noise, settled
 from neurolens.studies.networks import ResNet18
 from scipy.spatial.distance import pdist, squareform
 
 PICTURE = Path(__file__).with_name("growth.png")
 SMALL = 5.0  # MB, below which memory is not fitted
+ABREAST = 7  # works side by side in the picture
 Work = Callable[[], object]
 
 
@@ -49,10 +50,30 @@ def ready(look: nl.Lens) -> nl.Lens:
     return look
 
 
-def climbing(unit: str, count: int, side: int) -> Work:
-    """Return an ascent of two steps."""
+def climbing(unit: str | list[str], count: int, side: int, steps: int = 2) -> Work:
+    """Return an ascent."""
     look = ready(nl.Lens(cifar(), size=(side, side)))
-    return lambda: nl.Ascent(look, unit, noise(count, side), 1.0, 2).run()
+    return lambda: nl.Ascent(look, unit, noise(count, side), 1.0, steps).run()
+
+
+def bare_climbing(count: int) -> Work:
+    """Return the loop with nothing but the work in it, of as many steps."""
+    way = folded("head", "fp32")
+    return lambda: bare(way, 3, noise(count), 2, 1.0)
+
+
+def framing(side: int) -> Work:
+    """Return what `AscentStudio` does to show a step with its difference and evidence, bytes for the wire included."""
+    from ascents import use_wires
+
+    import neurolens_widgets as nw
+
+    use_wires()
+    look = ready(nl.Lens(cifar(), size=(side, side)))
+    images = nl.Images((noise(10, side) * 255).byte(), torch.arange(10), look.classes, "test", "noise")
+    studio = nw.AscentStudio(look, images, "logit:3")
+    step = list(nl.Ascent(look, "logit:3", noise(1, side), 1.0, 1))[-1]
+    return lambda: studio._show(step, True)
 
 
 def cam(size: int) -> Work:
@@ -86,9 +107,21 @@ def growing(size: int) -> Work:
     return lambda: nl.grow_prediction_tree(vectors)
 
 
+AT_ONCE, SIDES = ("images at once", (8, 16, 32, 64)), ("side in pixels", (32, 64, 128, 256, 512))
 WORKS = (
-    Growth("ascent, a logit", "images at once", (8, 16, 32, 64), (1, 1), lambda n: climbing("logit:3", n, 32)),
-    Growth("ascent, a logit", "side in pixels", (32, 64, 128, 256, 512), (2, 2), lambda n: climbing("logit:3", 1, n)),
+    Growth("ascent, a channel of layer1", *AT_ONCE, (1, 1), lambda n: climbing("layer1.C6", n, 32)),
+    Growth("ascent, a channel of layer1", *SIDES, (2, 2), lambda n: climbing("layer1.C6", 1, n)),
+    Growth(
+        "ascent, a channel of layer4 for each image",
+        *AT_ONCE,
+        (1, 1),
+        lambda n: climbing([f"layer4.C{k}" for k in range(n)], n, 32),
+    ),
+    Growth("ascent, a logit", *AT_ONCE, (1, 1), lambda n: climbing("logit:3", n, 32)),
+    Growth("its bare loop", *AT_ONCE, (1, 1), bare_climbing),
+    Growth("ascent, a logit", *SIDES, (2, 2), lambda n: climbing("logit:3", 1, n)),
+    Growth("ascent, a logit", "steps", (16, 32, 64, 128), (1, 0), lambda n: climbing("logit:3", 1, 32, n)),
+    Growth("a frame of AscentStudio", *SIDES, (2, 2), framing),
     Growth("Grad-CAM", "images", (32, 64, 128, 256), (1, 1), cam),
     Growth("scan", "images", (500, 1000, 2000), (1, 0), scanning),
     Growth("contributions by ablation", "channels", (512, 1024, 2048), (2, 1), ablating),
@@ -128,8 +161,15 @@ def plot(rows: list[dict[str, Any]], file: Path = PICTURE) -> None:
 
     if not rows:
         return
-    figure, panels = plt.subplots(2, len(rows), figsize=(2.4 * len(rows), 5), squeeze=False, layout="constrained")
-    for row, (above, below) in zip(rows, panels.T, strict=True):
+    bands = -(-len(rows) // ABREAST)
+    figure, panels = plt.subplots(
+        2 * bands, ABREAST, figsize=(2.4 * ABREAST, 5 * bands), squeeze=False, layout="constrained"
+    )
+    pairs = panels.reshape(bands, 2, ABREAST).swapaxes(1, 2).reshape(-1, 2)
+    for above, below in pairs[len(rows) :]:
+        above.axis("off")
+        below.axis("off")
+    for row, (above, below) in zip(rows, pairs, strict=False):
         sizes = [point["size"] for point in row["points"]]
         for panel, what, name, power in zip(
             (above, below), ("seconds", "megabytes"), ("time", "memory"), row["expected"], strict=True
@@ -143,8 +183,9 @@ def plot(rows: list[dict[str, Any]], file: Path = PICTURE) -> None:
             found = "too small" if row[name] is None else f"{row[name]:.2f}"
             panel.set_title(f"{found}; expected {power:g}", fontsize=9)
         below.set_xlabel(f"{row['work']}:\n{row['of']}", fontsize=9)
-    panels[0, 0].set_ylabel("seconds")
-    panels[1, 0].set_ylabel("MB beyond what was there")
+    for above, below in pairs[::ABREAST]:
+        above.set_ylabel("seconds")
+        below.set_ylabel("MB beyond what was there")
     figure.suptitle("Growth with size: the fitted exponent, and the expected one (dashed)", fontsize=10)
     figure.savefig(file, dpi=110)
 

@@ -8,9 +8,11 @@ from typing import Any
 import neurolens as nl
 import numpy as np
 import torch
+from neurolens.visualization.distributed_scan import SHARD, SUMS
 from torchvision.models import resnet50
 
-IMAGES, CLASSES, SHARD, WORKERS = 1_281_167, 1000, 1000, (1, 8, 64)
+IMAGES, CLASSES, WORKERS = 1_281_167, 1000, (1, 8, 64)
+SHARDS = math.ceil(IMAGES / SHARD)
 BANDWIDTH = 125e6  # bytes a second between two workers: a gigabit network
 
 
@@ -38,19 +40,22 @@ def estimate(share: float) -> dict[str, Any]:
 
 
 def cost(workers: int, image: float, adding: float, size: int) -> dict[str, float]:
-    """Return hours of scanning, and seconds of merging: side by side while there are many, then one after the other."""
-    merges = math.ceil(IMAGES / SHARD) - 1
-    one = adding + size / BANDWIDTH
-    return {"hours": IMAGES * image / workers / 3600, "merging": merges * one / workers + math.log2(workers) * one}
+    """Return hours of scanning, and seconds of merging: by the workers side by side, then of their sums by the client.
+
+    The client does so while the workers scan on: what it takes is counted as if they waited.
+    """
+    one, sums = adding + size / BANDWIDTH, min(SUMS, SHARDS)
+    merging = (SHARDS - sums) * one / workers + sums * one
+    return {"hours": IMAGES * image / workers / 3600, "merging": merging}
 
 
 def even(image: float, adding: float, size: int) -> int:
     """Return how many workers there must be until merging takes a tenth of the time, or the number of shards."""
-    for workers in range(1, math.ceil(IMAGES / SHARD) + 1):
+    for workers in range(1, SHARDS + 1):
         found = cost(workers, image, adding, size)
         if found["merging"] > 0.1 * found["hours"] * 3600:
             return workers
-    return math.ceil(IMAGES / SHARD)
+    return SHARDS
 
 
 def units(scan: nl.Scan) -> int:
@@ -69,8 +74,8 @@ def said(found: dict[str, Any]) -> list[str]:
     """Return the estimate as sentences and a table for README."""
     if not found:
         return []
-    limit = math.ceil(IMAGES / SHARD)
-    until = f"from {found['even']} workers on" if found["even"] < limit else f"not even with all {limit} shards at once"
+    few = found["even"] < SHARDS
+    until = f"from {found['even']} workers on" if few else f"not even with all {SHARDS} shards at once"
     words = (
         f"On paper, the scan of ImageNet's {IMAGES:,} images by a ResNet-50 ({found['units']:,} channels): here it "
         f"takes {1000 * found['seconds_per_image']:.0f} ms an image and {1000 * found['seconds_per_merge']:.0f} ms to "

@@ -1,6 +1,7 @@
 """Ours against theirs, in turn in one process: the median ratio of their times, with an interval."""
 
 import gc
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class Comparison:
             says so.
         tolerance: How far they may be.
         precision: Ours; theirs is fp32 where `against` does not say otherwise.
+        opening: What our side has made already when it is timed, where a user would count that too.
+        steps: How many steps the timed work has, to tell after how many the opening has paid off.
     """
 
     work: str
@@ -58,15 +61,25 @@ class Comparison:
     apart: Callable[[Any, Any], float] | None
     tolerance: float
     precision: str = "fp32"
+    opening: Side | None = None
+    steps: int = 1
 
     def unmeasured(self, reason: str) -> dict[str, Any]:
         """Return the row that says why there is no number."""
         return {**self._head, "ratio": None, "low": None, "high": None, "missing": reason}
 
-    def measured(self, own: np.ndarray, theirs: np.ndarray, apart: float | None) -> dict[str, Any]:
+    def measured(
+        self, own: np.ndarray, theirs: np.ndarray, apart: float | None, opening: Sequence[float] = ()
+    ) -> dict[str, Any]:
         """Return the row: the median ratio and its interval, median seconds, and how far the results are apart."""
         seconds = {"seconds": float(np.median(own)), "their_seconds": float(np.median(theirs))}
-        return {**self._head, **spread(own / theirs), **seconds, "pairs": len(own), "apart": apart}
+        row = {**self._head, **spread(own / theirs), **seconds, "pairs": len(own), "apart": apart}
+        return {**row, **self._paid_off(seconds, float(np.median(opening)))} if opening else row
+
+    def _paid_off(self, seconds: dict[str, float], opening: float) -> dict[str, Any]:
+        """Return the seconds of the opening, and how many steps have gained as many; None where no step gains any."""
+        gain = (seconds["their_seconds"] - seconds["seconds"]) / self.steps
+        return {"opening": opening, "paid_off": math.ceil(opening / gain) if gain > 0 else None}
 
     def measure(self, pairs: int) -> dict[str, Any]:
         """Return the row of this comparison alone; see `measure`."""
@@ -100,13 +113,18 @@ def measure(comparisons: Sequence[Comparison], pairs: int) -> list[dict[str, Any
         if gap is not None and not gap <= one.tolerance:
             raise ValueError(f"{one.work}, {one.precision}, against {one.against}: the results are {gap:.2g} apart")
     times = [first] if min(first) > LONG else []
+    opened: list[list[float]] = [[] for _ in comparisons]
     while len(times) < pairs:
         taken = [*first]
         for place in range(len(sides)) if len(times) % 2 == 0 else reversed(range(len(sides))):
             taken[place] = sides[place].once()[0]
         times.append(tuple(taken))
+        for one, seconds in zip(comparisons, opened, strict=True):
+            if one.opening:
+                seconds.append(one.opening.once()[0])
     *own, theirs = np.array(times).T
-    return [one.measured(found, theirs, gap) for one, found, gap in zip(comparisons, own, gaps, strict=True)]
+    columns = zip(comparisons, own, gaps, opened, strict=True)
+    return [one.measured(found, theirs, gap, seconds) for one, found, gap, seconds in columns]
 
 
 def median_interval(values: np.ndarray) -> tuple[float, float]:

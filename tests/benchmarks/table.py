@@ -10,7 +10,7 @@ import imagenet
 RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).parents[2] / "README.md"
 MARKS = "<!-- speed: from `make bench` -->", "<!-- end of the speed table -->"
-HEADS = "work", "against", "ours / theirs, with its 95% interval", "at most", "target"
+HEADS = "work", "against", "ours / theirs, with its 95% interval", "at most", "target", "pays off after"
 EMPTY: dict[str, Any] = {"conditions": {}, "rows": [], "growth": []}
 GROWTH_HEADS = "work", "grows with", "time", "expected", "memory", "expected"
 
@@ -44,10 +44,26 @@ def cells(row: dict[str, Any]) -> list[str]:
     """Return a row's text; one that was not measured says why."""
     head = [row["work"] + (", bf16" if row.get("precision") == "bf16" else ""), row["against"]]
     unit = f" {row['unit']}" if "unit" in row else ""
-    target = f"{row['target']:.2f}{unit}"
     if "missing" in row:
-        return [*head, f"not measured: {row['missing']}", target, "–"]
-    return [*head, f"{row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]{unit}", target, verdict(row)]
+        return [*head, f"not measured: {row['missing']}", f"{row['target']:.2f}{unit}", "–", ""]
+    digits = decimals(row)
+    ratio, low, high, target = (f"{row[name]:.{digits}f}" for name in ("ratio", "low", "high", "target"))
+    return [*head, f"{ratio} [{low}, {high}]{unit}", f"{target}{unit}", verdict(row), paid_off(row)]
+
+
+def decimals(row: dict[str, Any]) -> int:
+    """Return how many decimals, 2 or more, tell the ratio and the interval's upper end from the target."""
+    for digits in range(2, 6):
+        if f"{row['target']:.{digits}f}" not in (f"{row[name]:.{digits}f}" for name in ("ratio", "high")):
+            return digits
+    return 2  # they are the same
+
+
+def paid_off(row: dict[str, Any]) -> str:
+    """Return after how many steps ours has caught up, where its opening counts."""
+    if "opening" not in row:
+        return ""
+    return "never" if row["paid_off"] is None else f"{row['paid_off']} steps"
 
 
 def growth_cells(row: dict[str, Any]) -> list[str]:

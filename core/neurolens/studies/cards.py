@@ -12,6 +12,7 @@ from safetensors.torch import load, save_file
 from torch import nn
 
 from neurolens.cache import written_whole
+from neurolens.device import Precision
 from neurolens.studies.data import Images
 from neurolens.studies.networks import ARCHITECTURES
 from neurolens.studies.training import Recipe, predict
@@ -21,7 +22,11 @@ SHIPPED = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True)
 class Card:
-    """What a reader must know of a trained network before believing a figure made with it."""
+    """What a reader must know of a trained network before believing a figure made with it.
+
+    `precision` is that of the passes it was trained by: the recipe's, or fp32 where the device had no fast bf16. Cards
+    from before it was recorded have none.
+    """
 
     network: str
     study: str
@@ -34,6 +39,7 @@ class Card:
     parameters: int
     sha256: str
     weights: Path
+    precision: Precision | None = None
 
     @property
     def shipped(self) -> bool:
@@ -61,7 +67,15 @@ class Card:
 
 
 def store_network(
-    network: nn.Module, name: str, study: str, recipe: Recipe, images: Images, test: Images, folder: Path
+    network: nn.Module,
+    name: str,
+    study: str,
+    recipe: Recipe,
+    images: Images,
+    test: Images,
+    folder: Path,
+    *,
+    precision: Precision | None = None,
 ) -> Card:
     """Write weights (matrices in fp16) and card; the accuracy on the card is that of the written weights."""
     weights = folder / f"{name}.safetensors"
@@ -83,6 +97,7 @@ def store_network(
         sum(p.numel() for p in network.parameters()),
         hashlib.sha256(weights.read_bytes()).hexdigest(),
         weights,
+        precision,
     )
     text = {k: v for k, v in dataclasses.asdict(card).items() if k != "weights"}
     with written_whole(folder / f"{name}.json") as draft:
@@ -111,6 +126,11 @@ def load_network(card: Card) -> nn.Module:
     Errors as in `Card.read_weights`.
     """
     content = card.read_weights()
+    with torch.inference_mode(False):  # it outlives the caller's mode
+        return _filled(card, content)
+
+
+def _filled(card: Card, content: bytes) -> nn.Module:
     with torch.device("meta"):  # no initial weights: they take time, and numbers from the caller's generator
         network = ARCHITECTURES[card.recipe.architecture](len(card.classes), card.recipe.width)
     try:

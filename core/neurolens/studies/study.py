@@ -163,7 +163,8 @@ def train_and_store(
         raise ValueError(f"`out` (={str(folder)!r}) cannot be written ({error.strerror}); name a folder") from error
     checkpoint = folder / f"{network}.checkpoint"
     trained = train(recipe, images, test, checkpoint, device=device, progress=progress).cpu()
-    card = store_network(trained, network, study, recipe, images, test, folder)
+    precision = recipe.precision_on(device)
+    card = store_network(trained, network, study, recipe, images, test, folder, precision=precision)
     checkpoint.unlink(missing_ok=True)  # the disk may have refused it
     return card
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from neurolens.cache import cache_folder, recalled, remembered, written_whole
-from neurolens.device import best_device, has_fast_bf16
+from neurolens.device import Precision, best_device, has_fast_bf16
 from neurolens.studies.augmentation import crop_and_flip, cut_out
 from neurolens.studies.data import Images
 from neurolens.studies.networks import ARCHITECTURES
@@ -40,6 +40,8 @@ class Recipe:
         label_smoothing: Share of the target spread over all classes.
         cutout: Side, in pixels, of the square that each image loses (DeVries & Taylor 2017); 0 for none.
         seed: Of the initial weights, the order of the images, crops and flips.
+        precision: Of the forward and backward passes: `"bf16"` where the device computes in it, or `"fp32"`. Weights,
+            gradients of weights and the loss are fp32 either way; the card says which of the two it was.
     """
 
     architecture: str = "resnet18"
@@ -52,10 +54,13 @@ class Recipe:
     label_smoothing: float = 0.0
     cutout: int = 0
     seed: int = 0
+    precision: Precision = "bf16"
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
             raise ValueError(f"`architecture` (={self.architecture!r}) must be one of {', '.join(ARCHITECTURES)}")
+        if self.precision not in ("fp32", "bf16"):
+            raise ValueError(f"`precision` (={self.precision!r}) must be 'fp32' or 'bf16'")
         for name in ("width", "epochs", "batch_size", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` (={getattr(self, name)}) must be positive")
@@ -69,6 +74,18 @@ class Recipe:
     def coarse_epochs(self) -> int:
         """How many epochs, at the start, see half-size images."""
         return round(self.coarse_share * self.epochs)
+
+    def precision_on(self, device: torch.device | str) -> Precision:
+        """Return the precision that the passes have on a device: fp32 where it has no fast bf16."""
+        return self.precision if has_fast_bf16(torch.device(device)) else "fp32"
+
+    @property
+    def _settings(self) -> dict[str, object]:
+        """What a run is told by; those from before there was a choice had what is the default precision now."""
+        settings = dataclasses.asdict(self)
+        if self.precision == "bf16":
+            del settings["precision"]
+        return settings
 
 
 class Penalty(Protocol):
@@ -135,13 +152,15 @@ def train(
     schedule = OneCycleLR(
         optimizer, recipe.learning_rate, total, pct_start=warm_up, div_factor=10, cycle_momentum=False
     )
-    belongs = {"recipe": dataclasses.asdict(recipe), "images": images.fingerprint}
+    belongs = {"recipe": recipe._settings, "images": images.fingerprint}
     if penalty:
         belongs["penalty"] = penalty.fingerprint
     state = {"network": network, "optimizer": optimizer, "schedule": schedule}
     done = _resume(checkpoint, belongs, state) if checkpoint.exists() else 0
     sample = held_out.sample(500)
     started, first = time.monotonic(), done
+    precision = recipe.precision_on(device)
+    lacks = f", as {device} has no fast bf16" if precision != recipe.precision else ""
     for epoch in range(done, recipe.epochs):
         coarse = epoch < recipe.coarse_epochs
         batches = batches_of(images, recipe, epoch)
@@ -151,7 +170,8 @@ def train(
         if progress:
             left = (time.monotonic() - started) / (epoch + 1 - first) * (recipe.epochs - epoch - 1)
             Bar.write(
-                f"epoch {epoch + 1}/{recipe.epochs}{' (half size)' if coarse else ''}: loss {loss:.3f}, "
+                f"epoch {epoch + 1}/{recipe.epochs}{' (half size)' if coarse else ''} in {precision}{lacks}: "
+                f"loss {loss:.3f}, "
                 f"accuracy {accuracy(network, sample):.1%} of {len(sample)} {sample.split} images, "
                 f"about {left / 60:.0f} min left"
             )
@@ -165,7 +185,8 @@ def train_once(
 
     A run that was stopped goes on after its last epoch; a damaged file of the cache is made anew, with a warning.
     """
-    key = repr((recipe, images.fingerprint, penalty and penalty.fingerprint))
+    told = repr(recipe).replace(", precision='bf16'", "")  # what was trained before there was a choice is found again
+    key = f"({told}, {images.fingerprint!r}, {penalty and penalty.fingerprint!r})"
     file = cache_folder() / "trained" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.checkpoint"
     if recalled(_stored, file) is None:
         with contextlib.suppress(OSError):
@@ -203,7 +224,7 @@ def _train_epoch(
         x = pixels.to(device, memory_format=_memory_format(device, recipe))
         if coarse:
             x = F.avg_pool2d(x, 2)
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision_on(device) == "bf16"):
             logits = network(x)
         logits, labels = logits.float(), labels.to(device)
         if penalty:
@@ -228,7 +249,7 @@ def _memory_format(device: torch.device, recipe: Recipe) -> torch.memory_format:
 
     With channels not a multiple of 16 and an odd batch, oneDNN's bf16 convolution writes where it must not (2.14).
     """
-    fits = has_fast_bf16(device) and recipe.width % 16 == 0
+    fits = recipe.precision_on(device) == "bf16" and recipe.width % 16 == 0
     return torch.channels_last if fits else torch.contiguous_format
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from neurolens.device import gradients
 from neurolens.lens import OUTPUT, Lens, Precision
 from neurolens.units import Objective
 from neurolens.visualization.priors import Jitter, Prior
@@ -58,7 +59,7 @@ class Ascent:
             SGD: x + learning_rate·∇. One that evaluates the objective anew within a step, as LBFGS does, moves all
             images by a common search: give it one image.
         keep_range: Clip the pixels to [0, 1] after each update, so that the image stays an image.
-        precision: `"bf16"` is faster where the device has it, and 0.4% off.
+        precision: `"bf16"` is faster where the device has it; see `Lens.outputs`.
 
     Attributes:
         images: The images at the current step.
@@ -113,7 +114,8 @@ class Ascent:
         self.jitter = jitter
         self.leaky = lens.usable_leak(leaky)
         self.seed = seed
-        self._pixels = start.detach().to(lens.device, torch.float32).clone().requires_grad_()
+        with torch.inference_mode(False):
+            self._pixels = start.detach().to(lens.device, torch.float32).clone().requires_grad_()
         self._optimizer = optimizer([self._pixels], lr=learning_rate) if optimizer else None
         self._gradient: Tensor | None = None  # to climb next; None before the first step and in the middle of one
         self._scores: list[Tensor] = []
@@ -174,10 +176,11 @@ class Ascent:
 
     def __repr__(self) -> str:
         what = str(self.objectives[0]) if len(self.objectives) == 1 else f"{len(self.objectives)} objectives"
+        bf16 = ", bf16" if self.precision == "bf16" else ""
         if not self._scores:
-            return f"Ascent({what}, not started)"
+            return f"Ascent({what}, not started{bf16})"
         first, last = self._scores[0].mean().item(), self._scores[-1].mean().item()
-        return f"Ascent({self.index} steps, {what} {first:.3g} → {last:.3g}, mean of {len(self._pixels)})"
+        return f"Ascent({self.index} steps, {what} {first:.3g} → {last:.3g}, mean of {len(self._pixels)}{bf16})"
 
     def __iter__(self) -> Iterator[Step]:
         layers = set().union(*(one.layers for one in self.objectives))
@@ -223,7 +226,7 @@ class Ascent:
 
     def _evaluate(self) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, "n c h w"], dict[str, Tensor]]:
         """Return the current images' scores and penalties, the gradient to climb, and the outputs they are read off."""
-        with torch.enable_grad():
+        with gradients():
             seen = self._pixels
             if self.jitter is not None and self.jitter.of == "image":
                 seen = self.jitter(self._pixels, self._generator())
@@ -259,7 +262,7 @@ class Ascent:
         )
 
     def _climb(self) -> None:
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():
             gradient, self._gradient = self._gradient, None
             assert gradient is not None  # `_look` has left one
             if self._optimizer is None:

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from neurolens.device import gradients
 from neurolens.lens import Lens, Precision
 from neurolens.units import Objective
 
@@ -20,18 +21,21 @@ class HeatMap:
         target: What the evidence is for.
         layer: Where it was read.
         all_negative: Images in which nothing speaks for the target: a map cut at zero would be empty.
+        precision: What it was computed in.
     """
 
     values: Float[Tensor, "n h w"]
     target: str
     layer: str
     all_negative: Bool[Tensor, " n"]
+    precision: Precision = "fp32"
 
     def __repr__(self) -> str:
         n, h, w = self.values.shape
         empty = int(self.all_negative.sum())
         remark = f", {empty} of them with no evidence for it at all" if empty else ""
-        return f"HeatMap({self.target} at {self.layer}, {n} maps {h}×{w}{remark})"
+        bf16 = ", bf16" if self.precision == "bf16" else ""
+        return f"HeatMap({self.target} at {self.layer}, {n} maps {h}×{w}{remark}{bf16})"
 
     def resized(self, size: tuple[int, int]) -> Float[Tensor, "n h2 w2"]:
         """Return the maps enlarged bilinearly, each spread over [0, 1] for display (0 where a map is flat)."""
@@ -63,12 +67,12 @@ def grad_cam(
     Raises:
         ValueError: If the layer has no positions, or the target does not depend on it.
     """
-    layer = layer or lens.stages[-1]
+    layer, precision = layer or lens.stages[-1], lens.usable(precision)
     activation, gradient = activation_and_gradient(lens, images, lens[target], layer, precision)
     weights = gradient.mean((2, 3), keepdim=True)
     values = (weights * activation).sum(1).float()
     all_negative = (values <= 0).all(2).all(1)
-    return HeatMap(values.relu() if relu else values, str(lens[target]), layer, all_negative)
+    return HeatMap(values.relu() if relu else values, str(lens[target]), layer, all_negative, precision)
 
 
 def receptive_fields(lens: Lens, *layers: str) -> dict[str, Int64[Tensor, "h w 4"]]:
@@ -132,7 +136,7 @@ def activation_and_gradient(
 ) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, "n d h w"]]:
     """Return the layer's output A and ∂objective/∂A, differentiating no more than what follows the layer."""
     _check_positions(lens, layer)
-    with torch.enable_grad():
+    with gradients():
         outputs = lens.outputs(images.detach(), objective.layers, leaf=layer, precision=precision)
         activation = outputs[layer]
         score = objective.score(outputs, lens.classes).sum()

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from neurolens.device import gradients
 from neurolens.lens import Lens
 from neurolens.units import Objective
 from neurolens.visualization.attribution import activation_and_gradient
@@ -207,7 +208,7 @@ def _integrated(rest: _Rest, image: Tensor, activation: Float[Tensor, "d p"], st
         torch.tensor(x, dtype=activation.dtype, device=activation.device)
         for x in np.polynomial.legendre.leggauss(steps)
     )
-    with torch.enable_grad():
+    with gradients():
         values = ((1 + points.view(-1, 1, 1)) / 2 * activation).requires_grad_()
         (gradient,) = torch.autograd.grad(rest.scores(image, values).sum(), values)
     return (activation * (weights.view(-1, 1, 1) / 2 * gradient).sum(0)).sum(1)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from neurolens.device import gradients
 from neurolens.lens import OUTPUT, Lens
 from neurolens.units import logit
 from neurolens.visualization.ascent import Ascent
@@ -188,7 +189,7 @@ def paced_rate(lens: Lens, pace: float = 0.03, seed: int = 0) -> float:
     if not 0 < pace < 1:
         raise ValueError(f"`pace` (={pace}) must lie between 0 and 1, the range of a pixel")
     x = grey_starts(lens, seed).to(lens.device).requires_grad_()
-    with torch.enable_grad():
+    with gradients():
         logits = lens.outputs(x, [OUTPUT])[OUTPUT]
         (gradient,) = torch.autograd.grad(logits.diagonal().sum(), x)
     steepest = gradient.abs().amax((1, 2, 3))

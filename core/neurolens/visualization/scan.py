@@ -215,8 +215,9 @@ def scan(
         raise ValueError(
             f"`images` (={images!r}, `part` {part}) must be some, one by one, of {tuple(lens.size)} pixels"
         )
+    precision = lens.usable(precision)
     look = lens.prepare(layers, precision=precision, widen=False)
-    about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": lens.usable(precision)}
+    about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": precision}
     sizes = {name: lens.layers[name][0] for name in layers}
     sizes |= {name + NEURONS: math.prod(lens.layers[name]) for name in neurons}
     found = _empty(sizes, images.classes, {**about, "part": f"{indices.start}:{indices.stop}"})
@@ -240,7 +241,8 @@ def scan(
 def open_scan(study: Study, network: str, *, precision: Precision = "fp32", progress: bool = True) -> Scan:
     """Return the scan of a study's network over its test images: shipped, or made once and kept in the cache."""
     lens, images = study.lens(network), study.images(network, "test")
-    about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": lens.usable(precision)}
+    precision = lens.usable(precision)
+    about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": precision}
     shipped = recalled(Scan.load, SHIPPED / study.name / f"{network}.scan.npz")
     if shipped is not None and shipped.about == about:
         return shipped
