@@ -14,6 +14,7 @@ from neurolens.clustering.filters import Filters, filters_of
 from neurolens.clustering.prediction_tree import PredictionTree
 from neurolens.clustering.tree_growth import grow_category_tree, grow_prediction_tree
 from neurolens.clustering.tree_shape import TreeShape
+from neurolens.device import gradients
 from neurolens.lens import Lens
 from neurolens.statistics import Estimate
 from neurolens.studies import planted
@@ -156,7 +157,7 @@ def _paths(tree: PredictionTree, vectors: Float32[np.ndarray, "n d"]) -> list[li
 
 def _saliency(lens: Lens, layer: str, images: Tensor, chosen: Bool[Tensor, "n d"]) -> HeatMap:
     """Return |∂(sum of the chosen neurons)/∂pixel|, summed over the colours."""
-    with torch.enable_grad():
+    with gradients():
         x = images.clone().requires_grad_()
         total = (lens.outputs(x, [layer])[layer].flatten(1) * chosen.to(lens.device)).sum()
         (gradient,) = torch.autograd.grad(total, x)

@@ -17,6 +17,7 @@ from neurolens.clustering.agreement import over_resamples, recovery
 from neurolens.clustering.categories import measure_categories
 from neurolens.clustering.hierarchy import Hierarchy, build_hierarchy
 from neurolens.clustering.tree_growth import grow_category_tree
+from neurolens.device import gradients
 from neurolens.lens import Lens
 from neurolens.statistics import Estimate
 from neurolens.studies import planted
@@ -78,7 +79,7 @@ def channel_saliency(
 ) -> Float[Tensor, "n h w"]:
     """Return |∂(sum of the chosen channels of the last stage)/∂pixel|, summed over the colours."""
     layer = lens.stages[-1]
-    with torch.enable_grad():
+    with gradients():
         x = images.clone().requires_grad_()
         total = (lens.outputs(x, [layer])[layer].sum((2, 3)) * chosen.to(lens.device)).sum()
         (gradient,) = torch.autograd.grad(total, x)
