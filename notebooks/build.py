@@ -14,7 +14,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -154,30 +153,35 @@ def show_ledger(source: Path) -> None:
 
 
 def measure(source: Path, budget: str) -> dict[str, int]:
-    """Run the learner's notebook on one core and the built-in study; return its seconds and peak memory in MB."""
+    """Run the learner's notebook on one core, the built-in study and an empty cache; return what its kernel took.
+
+    Seconds are those in which it computed, which other work on the machine does not change; megabytes its peak.
+    """
     program = (
         "import resource, sys, nbformat; from nbclient import NotebookClient; "
-        "NotebookClient(nbformat.read(sys.argv[1], 4), timeout=1800).execute(cwd=sys.argv[2]); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
+        "NotebookClient(nbformat.read(sys.argv[1], 4), timeout=None).execute(cwd=sys.argv[2]); "
+        "took = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print(round(took.ru_utime + took.ru_stime), took.ru_maxrss // 1024)"
     )
-    one_core = {
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "NEUROLENS_BUDGET": budget,
-        "NEUROLENS_STUDY": "planted",
-    }
-    started = time.monotonic()
     with TemporaryDirectory() as folder:
+        one_core = {
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+            "NEUROLENS_BUDGET": budget,
+            "NEUROLENS_CACHE": f"{folder}/cache",
+            "NEUROLENS_STUDY": "planted",
+        }
         command = [sys.executable, "-c", program, str(HERE / f"{source.stem}.ipynb"), folder]
         only = shutil.which("taskset")
         done = subprocess.run(
             [only, "-c", "0", *command] if only else command,
             env={**os.environ, **one_core},
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
-    return {"seconds": round(time.monotonic() - started), "megabytes": int(done.stdout.split()[-1])}
+    seconds, megabytes = map(int, done.stdout.split()[-2:])
+    return {"seconds": seconds, "megabytes": megabytes}
 
 
 def costs_table(costs: dict[str, dict[str, dict[str, int]]]) -> str:
@@ -193,15 +197,15 @@ def costs_table(costs: dict[str, dict[str, dict[str, int]]]) -> str:
 
 
 def write_costs(chosen: list[Path], budget: str) -> None:
-    """Measure these notebooks, keep the numbers, and write the table between its marks."""
-    costs = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+    """Measure these notebooks; after each, keep its numbers and write the table between its marks."""
     for source in chosen:
-        costs.setdefault(source.stem, {})[budget] = measure(source, budget)
-        print(f"{source.stem}, {budget}: {costs[source.stem][budget]}", flush=True)
+        cost = measure(source, budget)
+        print(f"{source.stem}, {budget}: {cost}", flush=True)
+        costs = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+        costs.setdefault(source.stem, {})[budget] = cost
         COSTS.write_text(json.dumps(dict(sorted(costs.items())), indent=1) + "\n")
-    text = TEACHING.read_text()
-    head, rest = text.split(MARK, 1)
-    TEACHING.write_text(f"{head}{MARK}\n{costs_table(costs)}\n{END}{rest.split(END, 1)[1]}")
+        head, rest = TEACHING.read_text().split(MARK, 1)
+        TEACHING.write_text(f"{head}{MARK}\n{costs_table(costs)}\n{END}{rest.split(END, 1)[1]}")
 
 
 def without_outputs(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
