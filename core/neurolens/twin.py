@@ -53,10 +53,10 @@ class Twin:
             for name, module in list(self._network.named_modules()):
                 if can_pack(module):
                     self._replace(name, PackedConv2d(module))
-        self._me = weakref.proxy(self)  # its layers call it back; were that a circle, its weights would outlive it
+        self._me: Any = weakref.proxy(self)  # its layers call it back; were that a circle, its weights would outlive it
         for module in self._network.modules():
             if type(module) is nn.ReLU:
-                module.forward = partial(Twin._relu, self._me)  # type: ignore[method-assign,assignment]
+                module.forward = partial(Twin._relu, self._me)  # type: ignore[method-assign,arg-type]
         self._dtype = torch.bfloat16 if bf16 else None
         self._made_from = [*network.parameters(), *network.buffers()]  # alive, lest another tensor gets one's address
         self._here = threading.local()
