@@ -195,7 +195,7 @@ for name in names[: lesson.pick(fast=2, cpu=6, gpu=6)]:
 # %%
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    transformer = nl.Lens(torchvision.models.swin_t(weights=None), **imagenet, name="swin_t")
+    transformer = nl.Lens(torchvision.models.swin_t(weights=None), size=(64, 64), name="swin_t")
 print(*[one.message for one in said], transformer.stages, sep="\n")
 
 # %% [markdown]
