@@ -14,12 +14,11 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
+import address
 import jupytext
 import nbformat
 from nbclient import NotebookClient
@@ -29,7 +28,8 @@ HERE = Path(__file__).resolve().parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-COSTS, TEACHING = HERE / "costs.json", HERE.parent / "TEACHING.md"
+ROOT = HERE.parent
+COSTS, TEACHING = HERE / "costs.json", ROOT / "TEACHING.md"
 BUDGETS = "fast", "cpu"  # that are measured
 LEDGER = "nl.stored_verdicts(lesson.notebook)"
 MARK, END = "<!-- costs: from `python notebooks/build.py --measure fast | cpu` -->", "<!-- end of the costs -->"
@@ -59,25 +59,11 @@ def lesson_of(source: Path) -> SimpleNamespace:
     return SimpleNamespace(number=source.stem[:2], name=source.stem, cells=notebook.cells, **known)
 
 
-def public_address() -> tuple[str, str] | None:
-    """Return the repository's address and release tag from pyproject; None while it has no address."""
-    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
-    address = project.get("urls", {}).get("Repository")
-    return (address.rstrip("/"), f"v{project['version']}") if address else None
-
-
 def header(lesson: SimpleNamespace) -> str:
     """Return the first cell: title, badges where the repository has a public address, time and needs."""
-    lines = [f"# {lesson.number} · {lesson.title}"]
-    if public := public_address():
-        repository, page = public[0].removeprefix("https://github.com/"), f"notebooks/{lesson.name}.ipynb"
-        colab, binder = "https://colab.research.google.com", "https://mybinder.org"
-        there = f"{colab}/github/{repository}/blob/{public[1]}/{page}"
-        badge = f"[![Open in Colab]({colab}/assets/colab-badge.svg)]({there}) "
-        there = f"{binder}/v2/gh/{repository}/{public[1]}?labpath={page}"
-        lines.append(badge + f"[![Open on Binder]({binder}/badge_logo.svg)]({there})")
+    lines = [f"# {lesson.number} · {lesson.title}", address.badges(ROOT, f"notebooks/{lesson.name}.ipynb")]
     lines.append(f"{lesson.paper} · ~{lesson.minutes} min · needs {lesson.needs} · CPU is enough")
-    return "\n\n".join(lines)
+    return "\n\n".join(filter(None, lines))
 
 
 def footer(source: Path) -> str:
@@ -90,7 +76,7 @@ def footer(source: Path) -> str:
 
 def build(source: Path, *, solved: bool = False) -> nbformat.NotebookNode:
     """Return the learner's notebook, or that with the solutions: no outputs, the same bytes from the same source."""
-    lesson, public = lesson_of(source), public_address()
+    lesson, public = lesson_of(source), address.public_address(ROOT)
     setup = IMPORT_OR_INSTALL.format(address=public[0], tag=public[1]) if public else "import neurolens as nl"
     setup = new_code_cell(setup + SETUP.format(number=lesson.number))
     question, *rest = exercised(lesson.cells, solved)
@@ -154,30 +140,35 @@ def show_ledger(source: Path) -> None:
 
 
 def measure(source: Path, budget: str) -> dict[str, int]:
-    """Run the learner's notebook on one core and the built-in study; return its seconds and peak memory in MB."""
+    """Run the learner's notebook on one core, the built-in study and an empty cache; return what its kernel took.
+
+    Seconds are those in which it computed, which other work on the machine does not change; megabytes its peak.
+    """
     program = (
         "import resource, sys, nbformat; from nbclient import NotebookClient; "
-        "NotebookClient(nbformat.read(sys.argv[1], 4), timeout=1800).execute(cwd=sys.argv[2]); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
+        "NotebookClient(nbformat.read(sys.argv[1], 4), timeout=None).execute(cwd=sys.argv[2]); "
+        "took = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print(round(took.ru_utime + took.ru_stime), took.ru_maxrss // 1024)"
     )
-    one_core = {
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "NEUROLENS_BUDGET": budget,
-        "NEUROLENS_STUDY": "planted",
-    }
-    started = time.monotonic()
     with TemporaryDirectory() as folder:
+        one_core = {
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+            "NEUROLENS_BUDGET": budget,
+            "NEUROLENS_CACHE": f"{folder}/cache",
+            "NEUROLENS_STUDY": "planted",
+        }
         command = [sys.executable, "-c", program, str(HERE / f"{source.stem}.ipynb"), folder]
         only = shutil.which("taskset")
         done = subprocess.run(
             [only, "-c", "0", *command] if only else command,
             env={**os.environ, **one_core},
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
-    return {"seconds": round(time.monotonic() - started), "megabytes": int(done.stdout.split()[-1])}
+    seconds, megabytes = map(int, done.stdout.split()[-2:])
+    return {"seconds": seconds, "megabytes": megabytes}
 
 
 def costs_table(costs: dict[str, dict[str, dict[str, int]]]) -> str:
@@ -193,15 +184,15 @@ def costs_table(costs: dict[str, dict[str, dict[str, int]]]) -> str:
 
 
 def write_costs(chosen: list[Path], budget: str) -> None:
-    """Measure these notebooks, keep the numbers, and write the table between its marks."""
-    costs = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+    """Measure these notebooks; after each, keep its numbers and write the table between its marks."""
     for source in chosen:
-        costs.setdefault(source.stem, {})[budget] = measure(source, budget)
-        print(f"{source.stem}, {budget}: {costs[source.stem][budget]}", flush=True)
+        cost = measure(source, budget)
+        print(f"{source.stem}, {budget}: {cost}", flush=True)
+        costs = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+        costs.setdefault(source.stem, {})[budget] = cost
         COSTS.write_text(json.dumps(dict(sorted(costs.items())), indent=1) + "\n")
-    text = TEACHING.read_text()
-    head, rest = text.split(MARK, 1)
-    TEACHING.write_text(f"{head}{MARK}\n{costs_table(costs)}\n{END}{rest.split(END, 1)[1]}")
+        head, rest = TEACHING.read_text().split(MARK, 1)
+        TEACHING.write_text(f"{head}{MARK}\n{costs_table(costs)}\n{END}{rest.split(END, 1)[1]}")
 
 
 def without_outputs(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -243,6 +234,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no source in notebooks/src has the number {' or '.join(options.numbers)}")
     if options.check:
         stale = [line for line in map(complaint, chosen) if line]
+        for file, text in address.front(ROOT).items():
+            if not file.exists() or file.read_text() != text:
+                stale.append(f"{file.name} is not what pyproject.toml says; cure: python notebooks/build.py")
         print("\n".join(stale) or f"{len(chosen)} notebooks are up to date")
         return int(bool(stale))
     if options.measure:
@@ -252,6 +246,8 @@ def main(arguments: list[str] | None = None) -> int:
         for source in chosen:
             show_ledger(source)
         return 0
+    for file, text in address.front(ROOT).items():
+        file.write_text(text)
     for source in chosen:
         (HERE / f"{source.stem}.ipynb").write_text(text_of(build(source)))
         print(f"built {source.stem}", "and running it ..." if options.execute else "", flush=True)

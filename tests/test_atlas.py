@@ -79,6 +79,20 @@ def test_climbing_together_is_climbing_alone(lens, monkeypatch):
     assert (together.scores > start.scores).all()
 
 
+def test_large_images_climb_by_few_so_that_memory_is_bounded(lens, monkeypatch):
+    """Three pictures' pixels hold three units at a time, whatever the size of a picture."""
+    sizes, real = [], Twin.__call__
+
+    def noting(twin, images, *args, **kwargs):
+        sizes.append(len(images))
+        return real(twin, images, *args, **kwargs)
+
+    monkeypatch.setattr(Twin, "__call__", noting)
+    monkeypatch.setattr(atlas_module, "TOGETHER", 3 * lens.size[0] * lens.size[1])
+    assert len(build(lens, units=None, steps=1).images) == 5
+    assert max(sizes) == 3
+
+
 def test_all_channels_of_all_stages_unless_units_are_named(lens):
     found = build(lens, units=None, steps=0)
     assert found.units == tuple(f"stage.C{i}" for i in range(5))

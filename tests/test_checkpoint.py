@@ -84,3 +84,26 @@ def test_what_is_no_checkpoint_is_said(empty, tmp_path, content, name):
         nl.load_checkpoint(empty, tmp_path / name)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         nl.load_checkpoint(empty, tmp_path / "absent.pt")
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (b"<!DOCTYPE html>\n<html lang='en'><title>Sign in</title>", "is a web page.* by its own link"),
+        (b"\xef\xbb\xbf\n <HTML><body>404</body>", "is a web page.* by its own link"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 46830571\n", "Git LFS .* `git lfs pull`"),
+    ],
+)
+def test_what_came_in_place_of_weights_is_told_from_damage(empty, tmp_path, name, content, advice):
+    (tmp_path / name).write_bytes(content)
+    for trust in (False, True):
+        with pytest.raises(ValueError, match=advice) as refused:
+            nl.load_checkpoint(empty, tmp_path / name, trust=trust)
+        assert "fetch it again" not in str(refused.value)
+        assert "trust" not in str(refused.value)
+
+
+def test_a_folder_is_no_checkpoint(empty, tmp_path):
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        nl.load_checkpoint(empty, tmp_path)

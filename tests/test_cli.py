@@ -1,11 +1,15 @@
 """The command line as its users type it."""
 
 import json
+import re
+from dataclasses import replace
 
 import pytest
 from neurolens import cli, study_cli
+from neurolens.studies.study import find_cards
 from neurolens.visualization.atlas import Atlas
 from neurolens.visualization.scan import Scan
+from rich.console import Console
 from typer.testing import CliRunner
 
 run = CliRunner().invoke
@@ -45,6 +49,23 @@ def test_study_lists_every_network_that_is_here(monkeypatch):
     assert "far_pair" in table
     assert {row["whose"] for row in rows} == {"shipped"}
     assert "shipped" in table
+
+
+def test_nothing_of_the_table_is_cut_at_80_columns(monkeypatch):
+    """Long names of classes, as one's own folders have them, take lines of their own."""
+    names = ("great crested grebe", "lesser black-backed gull [adult]")
+
+    def named(study):
+        return {n: replace(c, classes=names, per_class=dict.fromkeys(names, 1.0)) for n, c in find_cards(study).items()}
+
+    monkeypatch.setattr(study_cli, "find_cards", named)
+    monkeypatch.setattr(study_cli, "console", Console(width=80))
+    shown = run(cli.app, ["study", "planted"]).output
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    packed = re.sub(r"\s", "", shown)
+    for whole in ("crested", "black-backed", "[adult]", "reseeded", "shipped", "100.0%of200", "0.92M", "1.9", "seed"):
+        assert whole in packed
 
 
 @pytest.mark.parametrize("damage", ["no weights", "cut weights", "damaged card"])

@@ -58,7 +58,7 @@ def test_with_a_public_address_each_notebook_installs_in_one_line_and_has_its_ba
     spec = importlib.util.spec_from_file_location("build", ROOT / "notebooks" / "build.py")
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
-    monkeypatch.setattr(build, "public_address", lambda: ("https://github.com/some/where", "v9.9"))
+    monkeypatch.setattr("address.public_address", lambda _: ("https://github.com/some/where", "v9.9"))
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     pinned = [one for one in extras["colab"] if "==" in one]
     assert sorted(one.partition("==")[0] for one in pinned) == ["bqplot", "ipycanvas"]

@@ -123,7 +123,26 @@ def test_terms_may_stand_in_any_order(given):
 
 def test_what_it_builds_on_may_be_gone():
     assert "run the notebook again from the top" in checking.check("00-sure", 0.5, None, None).message
-    assert "no exercise '99-none'" in checking.check("99-none", 1).message
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("07-merg", "07-merge"),
+        ("01_Step", "01-step"),
+        ("1-rise", "01-rise"),
+        ("1a", "01-"),
+        ("12", "12-"),
+        ("step", "01-step"),
+        ([], ""),
+    ],
+)
+def test_a_mistyped_key_is_no_progress_and_the_nearest_is_named(tmp_path, key, nearest):
+    outcome = checking.check(key, 0.4)
+    assert outcome.passed is False
+    assert f"there is no exercise {key!r}, so nothing is kept; did you mean '{nearest}" in outcome.message
+    assert checking.check(key).passed is False  # nor does its stub look like one
+    assert not (tmp_path / FILE).exists()
 
 
 def test_tries_are_kept_and_what_was_solved_stays_so(tmp_path):

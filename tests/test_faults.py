@@ -1,10 +1,12 @@
 """The fault table: what may go wrong, what the user sees, and that nothing is lost by it.
 
 What stands elsewhere: interrupts and kills (`test_ascent`, `test_scan`, `test_training`, `test_tree_growth`), torn
-zips, encrypted ones, hostile paths and odd images (`test_sources`, `test_probe`), damaged weights, cards and labels
-(`test_study`, `test_cli`, `widgets/test_labels`), a widget that is closed, reset or run twice
-(`widgets/test_ascent_studio`, `widgets/test_leaks`), a worker that dies (`test_distributed_scan`),
-a dead unit (`test_leaky`), markup in addresses and questions (`widgets/test_ascent_studio`, `widgets/test_prediction`).
+zips, encrypted ones, hostile paths and odd images (`test_sources`, `test_probe`), damaged weights, cards, trees,
+manifolds and labels (`test_study`, `test_cli`, `test_tree_growth`, `test_manifold`, `widgets/test_labels`), a widget
+that is closed, reset, run twice or beside another (`widgets/test_ascent_studio`, `widgets/test_leaks`), a page that is
+reloaded and a kernel that is new (`browser/`), a worker that dies (`test_distributed_scan`), a dead unit
+(`test_leaky`), markup in addresses, questions, class names and answers (`widgets/test_ascent_studio`,
+`widgets/test_prediction`, `widgets/test_markup`, `test_exercises`), JupyterLab's token and address (`test_cli`).
 """
 
 import contextlib
@@ -12,6 +14,8 @@ import os
 import stat
 import threading
 import zipfile
+from http.client import IncompleteRead
+from pathlib import Path
 
 import neurolens as nl
 import numpy as np
@@ -143,6 +147,25 @@ def test_a_zip_bomb_is_not_unpacked(archive, monkeypatch):
     assert bomb.stat().st_size < 50_000
     with pytest.raises(ValueError, match=r"bomb.png cannot be read as an image \(it unpacks to more than 1 MB\)"):
         nl.load_images(bomb, "train", progress=False)
+
+
+@pytest.mark.parametrize(
+    "torn", [IncompleteRead(b"half"), RuntimeError("File not found or corrupted."), OSError("reset")]
+)
+def test_a_torn_download_leaves_the_built_in_study(torn, monkeypatch, planted_cache):
+    """As torchvision says it; nothing half is taken for CIFAR-10, and a sentence says what stands in."""
+
+    def fail(*_, **__):
+        raise torn
+
+    monkeypatch.delenv("NEUROLENS_DATA", raising=False)
+    monkeypatch.setattr("neurolens.studies.study.cache_folder", lambda: Path("/nowhere"))
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", fail)
+    opened = nl.open_study("cifar10")
+    assert opened.name == "planted"
+    assert "cannot be downloaded" in opened.notice
+    with pytest.raises(OSError, match=str(torn)[:4] if type(torn) is OSError else "could not be downloaded whole"):
+        sources.download_cifar10("test")
 
 
 def test_a_picture_bomb_is_refused(archive, tmp_path):

@@ -1,12 +1,14 @@
 """A folder of pictures becomes a study: five networks, two pairs; stopped it goes on, and bad folders are refused."""
 
 import json
+import zipfile
 
 import neurolens as nl
 import numpy as np
 import pytest
 import torch
 from neurolens.cli import app
+from neurolens.studies.cautions import cautions
 from neurolens.studies.making import make_study
 from neurolens.studies.own import OwnStudy, own_study, study_names, with_pairs
 from PIL import Image
@@ -83,6 +85,39 @@ def test_the_command_and_what_it_says(folder):
     listed = json.loads(CliRunner().invoke(app, ["study", "paints", "--json"]).output)
     assert [row["network"] for row in listed] == ["near_pair", "far_pair", "all", "reseeded", "vgg16"]
     assert own_study("paints").pairs["far_pair"] == ("sky", "rose")
+
+
+def test_what_is_left_out_and_what_is_few_is_said_before_training(folder, monkeypatch):
+    for name in ("a.heic", "b.HEIC", "c.heic", "notes.txt", ".DS_Store"):
+        (folder / "sky" / name).write_bytes(b"x")
+    (folder / "sky" / "deeper").mkdir()
+    Image.new("RGB", (20, 20)).save(folder / "sky" / "deeper" / "lost.png")
+    Image.new("RGB", (20, 20)).save(folder / "loose.png")
+
+    def train(_):
+        raise ValueError("here it trains")
+
+    monkeypatch.setattr("neurolens.studies.making.make_study", train)
+    said = " ".join(CliRunner().invoke(app, ["study", "new", str(folder), "--size", "16"]).output.split())
+    assert "6 files are left out (3 × .heic, 2 × .png, 1 × .txt)" in said
+    assert "such as loose.png, sky/a.heic, sky/b.HEIC and 3 more" in said
+    assert "few pictures of leaf (12), red (12), rose (12) and 1 more: with fewer than 40 of a class" in said
+    assert said.index("few pictures") < said.index("here it trains")
+
+
+def test_a_whole_folder_and_its_zip_say_nothing(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("neurolens.studies.cautions.FEW", 12)
+    assert cautions(small(folder)) == []
+    with zipfile.ZipFile(tmp_path / "paints.zip", "w") as archive:
+        for file in sorted(folder.glob("*/*.png")):
+            split = "test" if int(file.stem) < 3 else "train"
+            archive.write(file, f"paints/{split}/{file.parent.name}/{file.name}")
+        archive.writestr("__MACOSX/paints/train/sky/._0.png", "x")
+    assert cautions(small(tmp_path / "paints.zip")) == []
+    with zipfile.ZipFile(tmp_path / "paints.zip", "a") as archive:
+        archive.writestr("paints/train/sky/0.svg", "x")
+    (said,) = cautions(small(tmp_path / "paints.zip"))
+    assert "1 files are left out (1 × .svg), such as paints/train/sky/0.svg:" in said
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,13 @@ def test_a_learners_file_chapter_by_chapter(folder):
     assert sum(len(chapter.passed) for chapter in chapters.values()) == 2
 
 
+def test_what_is_no_exercise_is_not_counted(folder):
+    typed = {"01-stepp": {"passed": True}, "1a": {"passed": False}, **LEARNED["exercises"]}
+    (folder / "bob" / FILE).write_text(json.dumps({"exercises": typed}))
+    first = read_progress(folder / "bob" / FILE)[1]
+    assert (first.passed, first.tried) == (("01-step",), ("01-rise",))
+
+
 def test_a_class_in_one_table(folder):
     rows = {row["learner"]: row for row in report(folder)}
     assert [*rows] == ["ann", "bob", "eve"]

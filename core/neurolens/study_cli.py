@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 from typer.core import TyperGroup
 
@@ -44,6 +45,7 @@ def new(
     far: Pair = None,
 ) -> None:
     """Train the five networks of the course on your own images; what was stopped goes on where it was."""
+    from neurolens.studies.cautions import cautions
     from neurolens.studies.making import make_study
 
     if (near is None) != (far is None):
@@ -54,6 +56,8 @@ def new(
         before = own_study(wanted.name)
         if before and pairs is None:
             wanted = dataclasses.replace(wanted, pairs=before.pairs)  # chosen by a run that was stopped
+        for caution in cautions(wanted):
+            console.print("[yellow]note:[/]", escape(caution), highlight=False)
         opened = make_study(wanted)
     console.print(f"{opened.name}: near pair {' and '.join(opened.pairs['near_pair'])}, far pair ", end="")
     console.print(f"{' and '.join(opened.pairs['far_pair'])}; NEUROLENS_STUDY={opened.name} runs the course on it")
@@ -78,16 +82,18 @@ def show(
         console.print(f"{name} has no networks yet: neurolens train {name} near_pair")
         return
     heads = ("network", "whose", "classes", "accuracy", "worst class", "params", "seed", "MB")
-    table = Table(*(Column(head, no_wrap=True) for head in heads), box=None, padding=(0, 1, 0, 0))
+    long = "classes", "worst class"  # whose names may take lines of their own, so that nothing is cut
+    columns = (Column(head, no_wrap=head not in long, overflow="fold") for head in heads)
+    table = Table(*columns, box=None, padding=(0, 1, 0, 0))
     for row in rows:
         worst = min(row["per_class"], key=row["per_class"].get)
         few = len(row["classes"]) <= 3
         table.add_row(
             row["network"],
             row["whose"],
-            "–".join(row["classes"]) if few else str(len(row["classes"])),
+            escape("–".join(row["classes"])) if few else str(len(row["classes"])),
             f"{row['accuracy']:.1%} of {row['tested_on']}",
-            f"{worst} {row['per_class'][worst]:.1%}",
+            escape(f"{worst} {row['per_class'][worst]:.1%}"),
             f"{row['parameters'] / 1e6:.2f} M",
             str(row["recipe"]["seed"]),
             f"{row['bytes'] / 1e6:.1f}",

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -52,9 +53,10 @@ class Twin:
             for name, module in list(self._network.named_modules()):
                 if can_pack(module):
                     self._replace(name, PackedConv2d(module))
+        self._me: Any = weakref.proxy(self)  # its layers call it back; were that a circle, its weights would outlive it
         for module in self._network.modules():
             if type(module) is nn.ReLU:
-                module.forward = self._relu  # type: ignore[method-assign,assignment]
+                module.forward = partial(Twin._relu, self._me)  # type: ignore[method-assign,arg-type]
         self._dtype = torch.bfloat16 if bf16 else None
         self._made_from = [*network.parameters(), *network.buffers()]  # alive, lest another tensor gets one's address
         self._here = threading.local()
@@ -75,7 +77,7 @@ class Twin:
         if not layers <= self._heard:
             with self._lock:
                 for name in layers - self._heard:
-                    self._network.get_submodule(name).register_forward_hook(partial(self._hand_over, name))
+                    self._network.get_submodule(name).register_forward_hook(partial(Twin._hand_over, self._me, name))
                     self._heard.add(name)
 
     def _hand_over(self, name: str, _module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:

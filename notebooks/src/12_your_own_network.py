@@ -88,7 +88,7 @@ nl.figures.contact_sheet(mine.only(*mine.classes[:4]), seed=lesson.seed)
 
 # %%
 shown = mine.sample(lesson.pick(fast=20, cpu=100, gpu=len(mine)), seed=lesson.seed)
-scan = nl.scan(lens, shown, lens.stages, [], batch_size=20, progress=False)
+scan = nl.scan(lens, shown, lens.stages, [], batch_size=5, progress=False)
 units = [f"{stage}.C{i}" for stage in lens.stages[-4:] for i in range(2)]
 atlas = nl.build_atlas(lens, units, steps=lesson.pick(fast=2, cpu=30, gpu=100), progress=False)
 nl.figures.unit_cards(lens, shown, scan, atlas, units[::2])
@@ -195,7 +195,7 @@ for name in names[: lesson.pick(fast=2, cpu=6, gpu=6)]:
 # %%
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    transformer = nl.Lens(torchvision.models.swin_t(weights=None), **imagenet, name="swin_t")
+    transformer = nl.Lens(torchvision.models.swin_t(weights=None), size=(64, 64), name="swin_t")
 print(*[one.message for one in said], transformer.stages, sep="\n")
 
 # %% [markdown]

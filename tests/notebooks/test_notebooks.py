@@ -7,8 +7,10 @@ import statistics
 import struct
 from pathlib import Path
 
+import address
 import nbformat
 import pytest
+import yaml
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +61,10 @@ def course(tmp_path):
     folder = tmp_path / "notebooks"
     (folder / "src").mkdir(parents=True)
     (folder / "solutions").mkdir()
-    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    about = 'version = "1.2.3"\ndescription = "What: it does"\nlicense = "BSD-3-Clause"'
+    (tmp_path / "pyproject.toml").write_text(f"[project]\n{about}\n")
+    (tmp_path / "LICENSE").write_bytes((ROOT / "LICENSE").read_bytes())
+    (tmp_path / "README.md").write_bytes((ROOT / "README.md").read_bytes())
     (folder / "build.py").write_bytes((ROOT / "notebooks" / "build.py").read_bytes())
     for name in ("00_one", "01_two"):
         entry = f"#   lesson:\n#     title: {name}\n#     paper: §1\n#     minutes: 1\n#     needs: nothing\n"
@@ -101,6 +106,36 @@ def test_neighbours_are_linked(course):
     assert "[01_two](01_two.ipynb) →" in first
     assert "←" not in first
     assert "← [00_one](00_one.ipynb)" in second
+
+
+def test_citation_and_readme_follow_the_one_address(course, capsys):
+    """CITATION.cff has what the Citation File Format 1.2 requires, and nothing is written by hand."""
+    root = course.HERE.parent
+    course.main([])
+    cited = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= cited.keys()
+    assert (cited["cff-version"], cited["version"], cited["abstract"]) == ("1.2.0", "1.2.3", "What: it does")
+    assert cited["authors"] == [{"name": "The NeuroLens developers"}]
+    assert "repository-code" not in cited
+    assert "badge" not in (root / "README.md").read_text().partition(address.END_BADGES)[0].replace(address.BADGES, "")
+
+    with (root / "pyproject.toml").open("a") as project:
+        project.write('[project.urls]\nRepository = "https://github.com/us/here"\n')
+    capsys.readouterr()
+    assert course.main(["--check"]) == 1
+    said = capsys.readouterr().out
+    assert "CITATION.cff is not what pyproject.toml says" in said
+    assert "README.md is not what pyproject.toml says" in said
+    course.main([])
+    assert yaml.safe_load((root / "CITATION.cff").read_text())["repository-code"] == "https://github.com/us/here"
+    readme = (root / "README.md").read_text()
+    assert "mybinder.org/v2/gh/us/here/v1.2.3?labpath=notebooks/00_start_here.ipynb" in readme
+    assert "colab.research.google.com/github/us/here/blob/v1.2.3/notebooks/00_start_here.ipynb" in readme
+    course.main([])
+    assert (root / "README.md").read_text() == readme
+    capsys.readouterr()
+    course.main(["--check"])
+    assert "pyproject" not in capsys.readouterr().out
 
 
 def test_badges_and_install_line_come_with_the_public_address(course):

@@ -63,6 +63,18 @@ def test_running_twice_gives_the_same(studio):
     assert studio.history == history
 
 
+def test_two_studios_run_at_once_as_each_alone(lens, images):
+    alone = [nl.Ascent(lens, unit, images[:4].rgb([0]), 0.5, 20).run() for unit in ("logit:dog", "logit:cat")]
+    both = [nw.AscentStudio(lens, images[:4], f"logit:{name}", learning_rate=0.5, steps=20) for name in ("dog", "cat")]
+    for studio in both:
+        studio.run()
+    wait_for(lambda: all(studio.status == "done" for studio in both))
+    for studio, ascent in zip(both, alone, strict=True):
+        assert torch.equal(studio.ascent.images, ascent.images)
+        assert np.allclose(studio.history, ascent.history[:, 0])
+        studio.close()
+
+
 def test_clicks_do_what_the_traits_do(studio):
     part(studio, "nl-learning-rate").value = 0.25
     part(studio, "nl-steps").value = 7

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from html import escape
 from typing import Any
 
@@ -49,7 +50,7 @@ class Outcome:
 def check(key: str, answer: Any = ..., *given: Any) -> Outcome:
     """Return whether an answer is right, and if not, in which way it is not. Nothing a learner tries raises.
 
-    What came out is kept in the learner's file beside the notebook.
+    What came out is kept in the learner's file beside the notebook, unless there is no such exercise.
 
     Args:
         key: The exercise's, as in `"01-step"`.
@@ -60,14 +61,25 @@ def check(key: str, answer: Any = ..., *given: Any) -> Outcome:
         AssertionError: If the environment variable `NEUROLENS_GRADING` is set and the answer is not right.
     """
     try:
-        outcome = _judge(key, answer, given)
-        if outcome.passed is not None:
-            outcome = _keep(key, outcome)
+        if exercise := EXERCISES.get(str(key)):
+            outcome = _judge(exercise, answer, given)
+            if outcome.passed is not None:
+                outcome = _keep(key, outcome)
+        else:
+            said = f"there is no exercise {key!r}, so nothing is kept; did you mean {_nearest(str(key))!r}?"
+            outcome = Outcome(False, said)
     except Exception as error:  # a check that fails must not end "Run all"
         outcome = Outcome(False, f"the check itself failed: {type(error).__name__}: {error}; please report it")
     if os.environ.get(GRADING) and not outcome.passed:
         raise AssertionError(repr(outcome))
     return outcome
+
+
+def _nearest(key: str) -> str:
+    """Return the exercise whose key looks most like this one, of the same notebook where it names one."""
+    number = key[: len(key) - len(key.lstrip("0123456789"))]
+    same = [known for known in EXERCISES if number and known.startswith(f"{number.zfill(2)}-")]
+    return get_close_matches(key, same or EXERCISES, 1, cutoff=0)[0]
 
 
 def _keep(key: str, outcome: Outcome) -> Outcome:
@@ -78,10 +90,7 @@ def _keep(key: str, outcome: Outcome) -> Outcome:
     return Outcome(outcome.passed, outcome.message, progress.message)
 
 
-def _judge(key: str, answer: Any, given: Sequence[Any]) -> Outcome:
-    exercise = EXERCISES.get(key)
-    if exercise is None:
-        return Outcome(False, f"there is no exercise {key!r}; run the cell as it came")
+def _judge(exercise: Exercise, answer: Any, given: Sequence[Any]) -> Outcome:
     if answer is Ellipsis or answer is None:
         return Outcome(None, f"{exercise.task}. Replace the dots and run both cells again.")
     if exercise.example is not None:

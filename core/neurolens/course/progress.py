@@ -54,6 +54,7 @@ def read_progress(file: Path) -> list[Chapter]:
             {key: entry for key, entry in found.get(section, {}).items() if isinstance(entry, dict)}
             for section in ("predictions", "exercises")
         )
+        exercises = {key: entry for key, entry in exercises.items() if key in EXERCISES}
     except FileNotFoundError:
         raise FileNotFoundError(f"`file` (={str(file)!r}) is not here; it lies beside a learner's notebooks") from None
     except (ValueError, AttributeError) as error:

@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 WRAPPED = ("state_dict", "model_state_dict", "model", "net", "network")  # where training scripts put the weights
+LFS = b"version https://git-lfs.github.com/spec/"
+WEB_PAGE = b"<!doctype html", b"<html"
 PARALLEL = "module."  # what DataParallel puts before every name
 
 
@@ -26,11 +28,13 @@ def load_checkpoint(network: nn.Module, file: str | Path, *, trust: bool = False
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds code and is not trusted, is damaged, or its weights are not the network's.
+        ValueError: If it holds code and is not trusted, is damaged or a web page or a Git LFS pointer in a file's
+            place, or its weights are not the network's.
     """
     file = Path(file)
     if not file.exists():
         raise FileNotFoundError(f"`file` (={str(file)!r}) does not exist")
+    _refuse_stand_in(file)
     weights = {name.removeprefix(PARALLEL): tensor for name, tensor in _unwrapped(_read(file, trust), file).items()}
     wanted = network.state_dict()
     missing, surplus = sorted(wanted.keys() - weights.keys()), sorted(weights.keys() - wanted.keys())
@@ -45,6 +49,25 @@ def load_checkpoint(network: nn.Module, file: str | Path, *, trust: bool = False
             raise ValueError(f"`file` (={str(file)!r}) is not of such a {type(network).__name__}: it {what} {few}")
     network.load_state_dict(weights)
     return network.eval()
+
+
+def _refuse_stand_in(file: Path) -> None:
+    """Refuse what a download or a clone leaves in place of weights."""
+    if not file.is_file():
+        return
+    with file.open("rb") as opened:
+        start = opened.read(256).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(LFS):
+        raise ValueError(
+            f"`file` (={str(file)!r}) is the pointer that Git LFS keeps in place of the weights; fetch them with "
+            "`git lfs pull` in its repository, or download the file there by its own link"
+        )
+    if start.lower().startswith(WEB_PAGE):
+        raise ValueError(
+            f"`file` (={str(file)!r}) is a web page, such as a log-in or one about the weights, and not the weights; "
+            "open it in a browser to see which, and download the file by its own link (on GitHub “raw”, on Hugging "
+            "Face “resolve” in place of “blob”)"
+        )
 
 
 def _read(file: Path, trust: bool) -> Any:

@@ -65,7 +65,7 @@ def load_images(
     key = hashlib.sha256(json.dumps([DECODER, content, *([size] if size else [])]).encode()).hexdigest()[:12]
 
     def decode() -> Images:
-        with _listed(path, split) as (entries, folders):
+        with listed(path, split) as (entries, folders):
             return _decode(entries, folders, path, split, progress, size)
 
     return cached_images(path.stem if path.is_file() else path.name, f"{split}-{key}", decode)
@@ -76,7 +76,7 @@ def first_images(path: str | os.PathLike[str], split: str) -> Images:
     path = _place(path, split)
     if (path / BATCHES).is_dir():
         return _from_batches(path, split)
-    with _listed(path, split) as (entries, folders):
+    with listed(path, split) as (entries, folders):
         of_class: dict[str, list[Entry]] = {}
         for entry in entries:
             of_class.setdefault(entry[0], []).append(entry)
@@ -124,7 +124,7 @@ def _from_batches(folder: Path, split: str) -> Images:
 
 
 @contextmanager
-def _listed(path: Path, split: str) -> Iterator[tuple[list[Entry], Iterable[str]]]:
+def listed(path: Path, split: str) -> Iterator[tuple[list[Entry], Iterable[str]]]:
     """Yield what there is to decode, and the names of the class folders, empty ones too."""
     if path.is_dir():
         tree = _tree(path, split)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from neurolens.units import LayerUnit
 from neurolens.visualization.ascent import Ascent
 from neurolens.watching import Bar
 
-TOGETHER = 64  # units that climb in one batch
+TOGETHER = 64 * 32 * 32  # pixels of the images that climb in one batch, which bound its memory
 LEAK = 0.1  # through closed ReLUs, for units that the start leaves silent
 
 
@@ -109,7 +110,8 @@ def build_atlas(
     found = Atlas(tuple(units), (start * 0).byte()[:0], torch.empty(0), about)
     if checkpoint is not None:
         found = _earlier(checkpoint, found)
-    rest = [units[first : first + TOGETHER] for first in range(len(found.images), len(units), TOGETHER)]
+    together = max(1, TOGETHER // math.prod(lens.size))
+    rest = [units[first : first + together] for first in range(len(found.images), len(units), together)]
     with Bar(total=len(units), initial=len(found.images), desc="atlas", disable=not progress, leave=False) as bar:
         for some in rest:
             images, scores = climb_from(start, lens, some, learning_rate, steps, precision)

@@ -1,0 +1,66 @@
+"""What follows from pyproject.toml's one public address: badges, the set-up cells' install line, CITATION.cff."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+BADGES, END_BADGES = "<!-- badges: from `python notebooks/build.py` -->", "<!-- end of the badges -->"
+COLAB, BINDER = "https://colab.research.google.com", "https://mybinder.org"
+
+
+def project(root: Path) -> dict:
+    """Return what pyproject says of the project."""
+    return tomllib.loads((root / "pyproject.toml").read_text())["project"]
+
+
+def public_address(root: Path) -> tuple[str, str] | None:
+    """Return the repository's address and release tag from pyproject; None while it has no address."""
+    address = project(root).get("urls", {}).get("Repository")
+    return (address.rstrip("/"), f"v{project(root)['version']}") if address else None
+
+
+def badges(root: Path, page: str) -> str:
+    """Return the links that open a page of the repository on Colab and Binder; none without a public address."""
+    if not (public := public_address(root)):
+        return ""
+    repository, colab, binder = (
+        public[0].removeprefix("https://github.com/"),
+        "https://colab.research.google.com",
+        BINDER,
+    )
+    there = f"{colab}/github/{repository}/blob/{public[1]}/{page}"
+    badge = f"[![Open in Colab]({colab}/assets/colab-badge.svg)]({there}) "
+    return (
+        f"{badge}[![Open on Binder]({binder}/badge_logo.svg)]({binder}/v2/gh/{repository}/{public[1]}?labpath={page})"
+    )
+
+
+def citation(root: Path) -> str:
+    """Return CITATION.cff: what pyproject and the licence say, in the Citation File Format 1.2."""
+    known, public = project(root), public_address(root)
+    holder = re.search(r"Copyright \(c\) \d+, (.+)", (root / "LICENSE").read_text())
+    fields = {
+        "cff-version": "1.2.0",
+        "message": "Please cite the paper (arXiv 2010.11725) for the ideas, and NeuroLens, with its version and the "
+        "claim's name, for what was measured with it.",
+        "type": "software",
+        "title": "NeuroLens",
+        "abstract": known["description"],
+        "version": known["version"],
+        "license": known["license"],
+        "authors": [{"name": holder[1]}],
+        **({"repository-code": public[0]} if public else {}),
+    }
+    return "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in fields.items())
+
+
+def front(root: Path) -> dict[Path, str]:
+    """Return the files beside pyproject that tell the public address, as they should be."""
+    readme = root / "README.md"
+    head, rest = readme.read_text().split(BADGES, 1)
+    shown = "".join(f"{line}\n" for line in filter(None, [badges(root, "notebooks/00_start_here.ipynb")]))
+    return {
+        readme: f"{head}{BADGES}\n{shown}{END_BADGES}{rest.split(END_BADGES, 1)[1]}",
+        root / "CITATION.cff": citation(root),
+    }
