@@ -13,7 +13,6 @@ import traitlets
 from neurolens.figures import tree_layout
 
 from neurolens_widgets.canvas import Pixels, Tiles, enlargement, paint
-from neurolens_widgets.clearance import cleared, on_edges
 from neurolens_widgets.parts import Choices, Head, box, close_all
 from neurolens_widgets.readouts import (
     FLIP_COLOUR,
@@ -34,8 +33,6 @@ MISTAKES, NEAREST = 8, 3
 BOX = {"height": 22, "rx": 7, "ry": 7, "r": 0.1}  # a node of the spanning tree, in CSS pixels
 LETTER = 7  # the width of a letter in it
 ACROSS, UP = {"min": -1.1, "max": 1.1}, {"min": -1.0, "max": 1.0}  # places; names are wide
-PLANE = np.array([336.0, 348.0])  # width and height of the spanning tree in CSS pixels, at least
-PIXELS = PLANE / (2.2, 2.0)  # to the unit of its places
 
 
 class CategoryView:
@@ -147,10 +144,7 @@ class CategoryView:
         places = tree_layout(tree)
         index = {name: i for i, name in enumerate(names)}
         edges = [(index[a], index[b], float(weight)) for a, b, weight in tree.edges.data("weight")]
-        ends = np.array([pair for *pair, _ in edges], np.int64).reshape(-1, 2)
-        boxes = np.array([(_box(name)["width"], _box(name)["height"]) for name in names])
-        at = cleared(np.array([places[name] for name in names]) * PIXELS, boxes, ends, PLANE)
-        self._at, numbers = at / PIXELS, on_edges(at, boxes, ends) / PIXELS
+        self._at = np.array([places[name] for name in names])
         graph = bqplot.Graph(  # a new one: it does not draw other nodes or links
             node_data=[{"label": name, "shape": "rect", "shape_attrs": _box(name)} for name in names],
             link_data=[{"source": a, "target": b, "value": weight} for a, b, weight in edges],
@@ -167,7 +161,8 @@ class CategoryView:
         graph.on_element_click(lambda _, event: setattr(self.map, "category", event["data"]["label"]))
         digits = 2 if max((weight for *_, weight in edges), default=0) >= 0.1 else 3
         with self._numbers.hold_sync():
-            self._numbers.x, self._numbers.y = numbers.T
+            middles = [(self._at[a] + self._at[b]) / 2 for a, b, _ in edges]
+            self._numbers.x, self._numbers.y = np.array(middles).reshape(-1, 2).T
             self._numbers.text = np.array([f"{weight:.{digits}f}" for *_, weight in edges])
         joined = ", ".join(f"{names[a]}–{names[b]} {weight:.{digits}f}" for a, b, weight in edges)
         self._tree_words.value = f"Minimum spanning tree: {escape(joined)}"
