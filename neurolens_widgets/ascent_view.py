@@ -42,26 +42,21 @@ MOST_COMPLETIONS = 2000
 
 
 class AscentView:
-    """The parts of an `AscentStudio`, wired to its traits and methods.
-
-    `parts` stand in the order of the Tab key, pictures before controls: where a browser lets a canvas take the
-    focus, Tab leads on to the controls. The style sheet puts them in reading order.
-    """
+    """The parts of an `AscentStudio` in reading order, which is the Tab key's, wired to its traits and methods."""
 
     def __init__(self, studio: "AscentStudio", count: int, notice: str):
         self.studio = studio
         self._head = text("", "nl-head")
         self._status, self._errors = text("", "nl-status"), text("", "nl-errors")
-        settings, start, stage = self._settings(), self._start(count), self._stage()
         self.parts = [
             style_sheet(),
             self._head,
             *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
-            start,
-            stage,
-            settings,
+            self._start(count),
+            self._settings(),
             self._status,
             self._errors,
+            self._stage(),
         ]
 
     def _start(self, count: int) -> widgets.Widget:
@@ -138,7 +133,7 @@ class AscentView:
         large, small = (enlargement(max(height, width), side) for side in (192, 128))
         self.canvases, self._captions, figures = [], [], []
         for name in ("start", "now", "difference", "cam-start", "cam-now"):
-            canvas = Pixels(height, width, large if name in ("start", "now") else small, leave=self._leave)
+            canvas = Pixels(height, width, large if name in ("start", "now") else small)
             self.canvases.append(canvas.add_class(f"nl-canvas-{name}"))
             self._captions.append(text("", "nl-caption", f"nl-caption-{name}"))
             figures.append(box([canvas, self._captions[-1]], "nl-figure"))
@@ -146,7 +141,7 @@ class AscentView:
         self._chart_head, self._bars = text(""), text("", "nl-bars")
         keys = swatches(start=START_COLOUR, now=NOW_COLOUR)
         pair, maps = box(figures[:2], "nl-pair"), box(figures[2:], "nl-maps")
-        chart = box([self._chart_head, self.chart.figure], "nl-panel", "nl-panel-chart")
+        chart = box([self._chart_head, self.chart.words, self.chart.figure], "nl-panel", "nl-panel-chart")
         bars = box([text(f"<h4>Prediction {keys}</h4>"), self._bars], "nl-panel", "nl-panel-bars")
         rows = [widgets.HBox([pair, maps]), widgets.HBox([chart, bars])]
         for row in rows:

@@ -70,7 +70,7 @@ def _gradient(colours: str) -> str:
 def legend(colours: str, low: str, high: str) -> str:
     """Return the colour map as a bar in HTML, with words for its two ends."""
     bar = f'<i style="background:linear-gradient(90deg,{_gradient(colours)})"></i>'
-    return f'<div class="nl-legend">{bar}<span>{low}</span><span>{high}</span></div>'
+    return f'<div class="nl-legend" aria-hidden="true">{bar}<span>{low}</span><span>{high}</span></div>'
 
 
 def enlargement(pixels: int, most: int) -> float:

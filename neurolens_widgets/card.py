@@ -10,7 +10,9 @@ import neurolens as nl
 import traitlets
 from PIL import Image
 
+from neurolens_widgets.card_front import CardFront
 from neurolens_widgets.frame import png
+from neurolens_widgets.interrupts import end_at_interrupt
 from neurolens_widgets.parts import close_all
 from neurolens_widgets.runner import Runner
 
@@ -38,6 +40,13 @@ class Card(widgets.VBox):
         except (ValueError, OSError) as error:
             self._fail(error)
 
+    def stop(self) -> None:
+        """End what is at work; what is shown stays."""
+
+    def leave(self) -> None:
+        """End what is at work, as nobody looks any more: no cell shows the card, or the kernel was interrupted."""
+        self.stop()
+
     def close(self) -> None:
         """End the work and free every part in the browser."""
         if self._view is not None:  # Python closes a widget also when its constructor refused
@@ -48,9 +57,10 @@ class Card(widgets.VBox):
     def _open(self, view: Any, *css: str) -> None:
         """Show the view's parts."""
         self._view = view
-        self.children = view.parts
+        self.children = [*view.parts, CardFront(self.leave)]
         for name in ("nl-card", *css):
             self.add_class(name)
+        end_at_interrupt(self)
 
     def _end(self) -> None:
         """Stop what is at work; what cannot be interrupted comes to nothing."""

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import neurolens as nl
@@ -81,6 +81,7 @@ class CategoryMap(LayerKeeper, JudgedCard):
         self.images = study.test.sample(FEW, seed) if images is None else images
         self._noise_images = nl.gaussian_noise(study.train, max(2, len(self.images) // len(self.images.classes)), seed)
         self._known: dict[tuple[str, str], Measured] = {}
+        self.left = ""  # what was asked for last, and stopped
         self._runner = Runner(self._keep, self._over, tell=self._told)
         self.network = network
         self.layer = self._asked = layer or self.lens.stages[-1]
@@ -137,8 +138,12 @@ class CategoryMap(LayerKeeper, JudgedCard):
     def stop(self) -> None:
         """Leave what is being measured; what is shown stays."""
         self._runner.stop(0)
-        with self.hold_trait_notifications():
-            self.network, self.layer = self._shown
+        left, (network, layer) = (self.network, self.layer), self._shown
+        if left != self._shown:
+            with self.hold_trait_notifications():
+                self.network, self.layer = self._shown
+            self.left = f"{left[0]}, {left[1]} was left; this is still {network}, {layer}. "
+            self._view.show_head()
 
     def members(self, node: int) -> tuple[str, ...]:
         """Return the categories below a node of the hierarchy."""
@@ -191,7 +196,10 @@ class CategoryMap(LayerKeeper, JudgedCard):
         """Show the network and layer asked for, or while they are being measured those shown before."""
         if (self.network, self.layer) in self._known:
             self._shown = self.network, self.layer
-        self.categories = self._known[self._shown].categories.only(*self.names)
+        found = self._known[self._shown].categories.only(*self.names)
+        some = f"{len(self.images)} {self.images.split} images of {self.images.source}"
+        self.categories = found if self.noise else replace(found, about={**found.about, "data": some})
+        self.left = ""
         self.hierarchy = self.categories.hierarchy()
         if self.category not in self.names:
             self.category = self.names[0]
@@ -201,6 +209,7 @@ class CategoryMap(LayerKeeper, JudgedCard):
     def _look_elsewhere(self, change: dict[str, Any]) -> None:
         if not self._fits(change):
             return
+        self.left = ""
         if (self.network, self.layer) in self._known:
             self._take()
         else:

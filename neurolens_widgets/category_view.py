@@ -73,9 +73,14 @@ class CategoryView:
         self._distance_axis = bqplot.Axis(scale=self._depth, grid_lines="none", tick_format="~g")
         self._name_axis = bqplot.Axis(scale=self._place, side="left", grid_lines="none")
         axes = [self._distance_axis, self._name_axis]
+        self._tree_words, self._hierarchy_words = text("", "nl-words"), text("", "nl-words")
         self.dendrogram = bare_figure([self._brackets], axes, height="380px", left=88).add_class("nl-dendrogram")
-        left = box([text("<h4>Minimum spanning tree <span>click a category</span></h4>"), self.tree], "nl-panel")
-        right = box([text("<h4>Hierarchy <span>½(1 − cos) at each merge</span></h4>"), self.dendrogram], "nl-panel")
+        heads = [
+            text("<h4>Minimum spanning tree <span>click a category</span></h4>"),
+            text("<h4>Hierarchy <span>½(1 − cos) at each merge</span></h4>"),
+        ]
+        left = box([heads[0], self._tree_words, self.tree], "nl-panel")
+        right = box([heads[1], self._hierarchy_words, self.dendrogram], "nl-panel")
         for side in (left, right):
             side.layout.flex = "1 1 360px"
         return box([left, right], "nl-wrap", "nl-stage", row=True)
@@ -137,9 +142,9 @@ class CategoryView:
     def _draw_tree(self) -> None:
         tree, names = self.map.categories.spanning_tree(), self.map.categories.names
         places = tree_layout(tree)
-        self._at = np.array([places[name] for name in names])
         index = {name: i for i, name in enumerate(names)}
         edges = [(index[a], index[b], float(weight)) for a, b, weight in tree.edges.data("weight")]
+        self._at = np.array([places[name] for name in names])
         graph = bqplot.Graph(  # a new one: it does not draw other nodes or links
             node_data=[{"label": name, "shape": "rect", "shape_attrs": _box(name)} for name in names],
             link_data=[{"source": a, "target": b, "value": weight} for a, b, weight in edges],
@@ -159,6 +164,8 @@ class CategoryView:
             middles = [(self._at[a] + self._at[b]) / 2 for a, b, _ in edges]
             self._numbers.x, self._numbers.y = np.array(middles).reshape(-1, 2).T
             self._numbers.text = np.array([f"{weight:.{digits}f}" for *_, weight in edges])
+        joined = ", ".join(f"{names[a]}–{names[b]} {weight:.{digits}f}" for a, b, weight in edges)
+        self._tree_words.value = f"Minimum spanning tree: {escape(joined)}"
         old = self.tree.marks
         self.tree.marks = [self._halos, graph, self._numbers]
         for mark in old:
@@ -180,10 +187,8 @@ class CategoryView:
     def show_head(self) -> None:
         """Say what is shown, or that something else is being measured."""
         shown = self.map
-        about = dict(shown.categories.about)
-        if not shown.noise:
-            about["data"] = about["data"].split("; ")[0]
-        self.head.show(", ".join(about.values()), "measuring" if shown.measuring else "")
+        about = shown.left + ", ".join(shown.categories.about.values())
+        self.head.show(about, f"measuring {shown.layer}" if shown.measuring else "")
         self._networks.mark(shown.network)
         self._layer_choices.mark(shown.layer)
 
@@ -208,6 +213,7 @@ class CategoryView:
         else:
             left, right = (escape(", ".join(branch)) for branch in shown.hierarchy.branches)
             self._sentence.value = f"<p>All {merges} merges made. The last joined <b>{left}</b> and <b>{right}</b>.</p>"
+        self._hierarchy_words.value = f"Hierarchy. {self._sentence.value}"
         marked = [i for i, name in enumerate(shown.categories.names) for group in groups if name in group]
         with self._halos.hold_sync():
             self._halos.x, self._halos.y = self._at[marked].T

@@ -165,7 +165,7 @@ class FilterPicker(JudgedCard):
         """Open the unit in an `AscentStudio` below, starting from noise."""
         if self.studio is None:
             self.studio = AscentStudio(self.filters.lens, self.filters.images, self.unit)
-            self.children = [*self._view.parts, self.studio]
+            self.children = [*self.children, self.studio]
         self.studio.objective, self.studio.start_index = self.unit, -1
 
     def summary(self) -> str:

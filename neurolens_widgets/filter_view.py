@@ -113,7 +113,7 @@ class FilterView:
             tile = rgba(self._image(picker.filters.top(unit)[0][0]) if optimum is None else optimum.image)
             tile[..., 3] = 60 if picker.filters.is_dead(unit) else 255
             tiles.append(tile)
-        self.grid.show(tiles)
+        self.grid.show(tiles, [f"C{channel}" for channel in channels])
         self._channels = channels
         self._tabs.mark(layer)
         self.show_order()
@@ -134,7 +134,7 @@ class FilterView:
         self.grid.mark(place)
         with self._slider.hold_sync(), self._slider.hold_trait_notifications():  # a smaller maximum moves the value
             self._slider.max, self._slider.value = max(1, len(self._channels) - 1), place
-        self._slider.description = f"{place + 1} of {len(self._channels)}"
+        self._slider.description = f"filter {place + 1} of {len(self._channels)}"
 
     def _show_tags(self) -> None:
         """Mark the tiles of labelled channels."""

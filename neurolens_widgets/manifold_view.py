@@ -76,8 +76,8 @@ class ManifoldView:
         self._front = button("First view", "undo", "Turn and tilt as at first", self._turn_back)
         angles = [self._angle("turn", "Turn"), self._angle("tilt", "Tilt")]
         self._angles = box([box([self._front], row=True), *angles], "nl-angles")
-        map_ = box([self.points, self.over], "nl-map")
-        return box([map_, self._angles], "nl-figure", "nl-left")
+        self._words = text("", "nl-words")
+        return box([box([self._words, self.points, self.over], "nl-map"), self._angles], "nl-figure", "nl-left")
 
     def _angle(self, name: str, label: str) -> widgets.Widget:
         limits = self.map.traits()[name]
@@ -91,9 +91,8 @@ class ManifoldView:
             name: button(name, ICONS[MARKERS[k % len(MARKERS)]], f"hide or show {name}", self._hide(name), f"nl-k{k}")
             for k, name in enumerate(shown.images.classes)
         }
-        choice = widgets.Dropdown(options=[("choose …", ""), *((name, name) for name in shown.images.classes)])
+        self._choice = choice = widgets.Dropdown(options=[("choose …", ""), *((n, n) for n in self._classes)])
         choice.observe(lambda change: self._select(change["new"]), "value")
-        self._choice = choice
         self._clearing = button("Clear", "times", "Select nothing", self._clear, "nl-clear")
         self.image = Pixels(*size, enlargement(max(size), 128)).add_class("nl-image")
         self._about, self._scores = text("", "nl-caption", "nl-about"), text("", "nl-caption", "nl-scores")
@@ -152,6 +151,7 @@ class ManifoldView:
         if self.closed:
             return
         self.head.show(shown.summary(), "embedding" if shown.embedding else "")
+        self._words.value = f"Map: {escape(shown.summary())}"
         self._whats.mark("raw" if shown.raw else "features")
         self._methods.mark(shown.method)
         self._networks.mark(shown.network)

@@ -112,8 +112,8 @@ class Badge(widgets.HTML):
     def show(self, badge: str, reading: str = "") -> None:
         """Show a line such as `believe: …`, its first words standing out; an empty one takes no room."""
         word, colon, rest = map(escape, badge.partition(": "))
-        tip = escape(reading)
+        tip, whole = escape(reading), escape(f"{badge}. {reading}")
         line = f"<b>{word}{colon}</b>{rest}" if rest else word
-        focus = f' tabindex="0" title="{tip}"' if reading else ""
+        focus = f' tabindex="0" role="note" aria-label="{whole}" title="{tip}"' if reading else ""
         self.value = f"<p{focus}>{line}<small>{tip}</small></p>" if badge else ""
         self.layout.display = None if badge else "none"

@@ -9,6 +9,7 @@ import traitlets
 from IPython.display import HTML
 from neurolens.course.progress import Progress
 
+from neurolens_widgets.card_front import CardFront
 from neurolens_widgets.readouts import style_sheet, text
 
 
@@ -37,7 +38,7 @@ class Prediction(widgets.VBox):
         self._radio = widgets.RadioButtons(options=self.choices, value=None, layout=widgets.Layout(width="auto"))
         self._foot = text("", "nl-prediction-foot")
         heading = text(f"<h4>Your prediction</h4><p>{escape(question)}</p>")
-        super().__init__([style_sheet(), heading, self._radio.add_class("nl-choices"), self._foot])
+        super().__init__([style_sheet(), heading, self._radio.add_class("nl-choices"), self._foot, CardFront()])
         self.add_class("nl-card").add_class("nl-prediction")
         self._progress = Progress("predictions")
         kept = self._progress.entries().get(key, {}).get("guess")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 import numpy as np
+from neurolens.statistics import percent
 
 from neurolens_widgets.canvas import Pixels, Tiles, enlargement, paint, table
 from neurolens_widgets.parts import Choices, Head, box, button
@@ -56,7 +57,8 @@ class PredictionView:
         side = box([self._about, self._bars], "nl-panel", "nl-sure")
         self._picture = box([self.image, side], "nl-picture", row=True)
         self._next = button("Next", "step-forward", "Look at the next image behind this cell", self._step)
-        seen = box([self.tiles, self._picture], "nl-seen", row=True)
+        self._words = text("", "nl-words")
+        seen = box([box([self._words, self.tiles]), self._picture], "nl-seen", row=True)
         return box([self._cell, seen, box([self._next], "nl-buttons", row=True)], "nl-panel", "nl-images")
 
     def show_table(self) -> None:
@@ -90,7 +92,7 @@ class PredictionView:
         """Show the images behind the cell picked, the surest first."""
         shown = self.shown
         self.cells.mark(self._places.index((shown.row, shown.column)))
-        self._cell.value = f"<p>{escape(shown.cell())}</p>"
+        self._cell.value, self._words.value = f"<p>{escape(shown.cell())}</p>", f"Images behind {escape(shown.cell())}"
         some = shown.behind[:MOST]
         for part in (self.tiles, self._picture):
             part.layout.display = None if some else "none"
@@ -110,9 +112,9 @@ class PredictionView:
         place = shown.behind[shown.image]
         self.tiles.mark(shown.image if shown.image < MOST else None)
         self.image.pixels = shown.picture(place)
-        words = f"number {shown.image + 1} of {len(shown.behind)} here; probabilities in percent"
+        words = f"number {shown.image + 1} of {len(shown.behind)} here"
         self._about.value = f"<h4>{escape(shown.row)} <span>{words}</span></h4>"
-        self._bars.value = class_bars(shown.table.classes, (100 * shown.probabilities(place).double()).numpy().round(1))
+        self._bars.value = class_bars(shown.table.classes, shown.probabilities(place).double().numpy(), percent)
         paint(self.image, *also)
 
     def show_error(self) -> None:

@@ -23,6 +23,7 @@ from neurolens_widgets.readouts import error_box, style_sheet, text
 from neurolens_widgets.runner import Runner
 
 STATIC = Path(__file__).parent / "static"
+MOST = 4  # pictures shown
 REPORT = "neurolens_probe.html"  # beside the notebook
 
 
@@ -198,7 +199,10 @@ class ProbeView:
 
     def show_found(self) -> None:
         """Show what was found, the latest picture first."""
-        self._shown.value = "".join(map(probe_section, reversed(self._card.found[-4:])))
+        found = self._card.found
+        rest = f"The latest {MOST} of {len(found)} pictures; the page that can be saved has all of them."
+        shown = "".join(map(probe_section, reversed(found[-MOST:])))
+        self._shown.value = shown + (f'<p class="nl-rest">{rest}</p>' if len(found) > MOST else "")
         self._save.layout.display = None if self._card.found else "none"
         self.show_head()
 

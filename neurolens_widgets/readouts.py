@@ -1,6 +1,6 @@
 """What stands beside the pictures: bars, a chart, lines of text. No state of its own; HTML wherever HTML will do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -58,18 +58,20 @@ def probability_bars(classes: Sequence[str], before: NDArray[np.float64], now: N
     return f'<div class="nl-rows">{"".join(rows)}</div>'
 
 
-def class_bars(classes: Sequence[str], means: NDArray[np.float64]) -> str:
+def class_bars(
+    classes: Sequence[str], means: NDArray[np.float64], number: Callable[[float], str] = "{:.3g}".format
+) -> str:
     """Return a bar for each class's mean, the largest in colour; of many classes the largest means.
 
-    A class without images, whose mean is NaN, has no bar.
+    A class without images, whose mean is NaN, has no bar. `number` writes a mean.
     """
     known = np.nan_to_num(means)
     largest, rows = float(np.abs(known).max()) or 1.0, []
     for k in sorted(np.argsort(-means, kind="stable")[:MOST_BARS]):
         colour = NOW_COLOUR if means[k] == known.max() > 0 else START_COLOUR
         bar = f'<i style="width:{100 * max(0.0, known[k] / largest):.1f}%;background:{colour}"></i>'
-        number = "no images" if np.isnan(means[k]) else f"{means[k]:.3g}"
-        rows.append(f"<div><b>{escape(classes[k])}</b><span>{bar}</span><em>{number}</em></div>")
+        said = "no images" if np.isnan(means[k]) else escape(number(float(means[k])))
+        rows.append(f"<div><b>{escape(classes[k])}</b><span>{bar}</span><em>{said}</em></div>")
     return f'<div class="nl-rows">{"".join(rows)}</div>'
 
 
@@ -98,6 +100,7 @@ class ObjectiveChart:
         self._across = bqplot.Axis(scale=self._x, grid_lines="none")
         self._up = bqplot.Axis(scale=self._y, side="left", tick_format="~g")
         self.figure = bare_figure([self._line, self._flip], [self._across, self._up])
+        self.words = text("", "nl-words")  # what it shows, for a screen reader
 
     def show(self, history: Sequence[float], steps: int, flipped_at: int | None) -> None:
         """Draw the scores of steps 0, 1, …; `steps` is how many there will be."""
@@ -117,6 +120,9 @@ class ObjectiveChart:
             self._line.x, self._line.y = x, y[x]
             self._flip.x = np.full(2, float(flipped_at or 0))
             self._flip.y = np.array([low - margin, high + margin])
+        flip = "" if flipped_at is None else f"; the prediction changed at step {flipped_at}"
+        climb = f" from {history[0]:.3g} to {history[-1]:.3g} in {len(history) - 1} steps{flip}" if history else ""
+        self.words.value = f"Objective against the step{climb or ': no step yet'}"
 
 
 class HistogramChart:

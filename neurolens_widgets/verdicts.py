@@ -136,8 +136,11 @@ class Verdicts(widgets.VBox):
         work() if blocking else self._slow.ask(work)
 
     def _press(self) -> None:
-        """Check, or stop checking; the lines that are there stay."""
-        self._slow.stop(0) if self._slow.busy else self.check()
+        self.stop_checking() if self._slow.busy else self.check()
+
+    def stop_checking(self) -> None:
+        """Leave what is being measured on demand; the lines that are there stay."""
+        self._slow.stop(0)
 
     def _tell(self, share: float) -> None:
         """Show on the button how far the checking is."""
@@ -193,6 +196,11 @@ class JudgedCard(Card):
             blocking: Return when that is done; for scripts and executed notebooks.
         """
         self._view.verdicts.check(blocking)
+
+    def leave(self) -> None:
+        """Also leave what is being checked."""
+        self._view.verdicts.stop_checking()
+        super().leave()
 
     def _end(self) -> None:
         self._view.verdicts.stop()

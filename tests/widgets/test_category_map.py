@@ -1,5 +1,6 @@
 """The category map's traits and clicks, without a browser."""
 
+import threading
 import time
 
 import neurolens as nl
@@ -153,6 +154,35 @@ def test_a_layer_that_another_network_lacks_is_shown_again(study):
         wait_for(lambda: not shown.measuring)
         assert shown.layer == layer
     shown.close()
+
+
+def test_what_is_left_unmeasured_is_said(category_map, monkeypatch):
+    over = threading.Event()
+    quick = nl.measure_categories
+    monkeypatch.setattr(nl, "measure_categories", lambda *a, **k: (over.wait(30), quick(*a, **k))[1])
+    category_map.layer = "layer2"
+    head = category_map._view.head.line
+    wait_for(lambda: "measuring layer2" in head.value)
+    category_map.stop()
+    over.set()
+    wait_for(lambda: not category_map.measuring)
+    assert "all, layer2 was left; this is still all, layer4" in head.value
+    assert category_map.layer == "layer4"
+    category_map.category = category_map.names[1]
+    assert "was left" in head.value
+    category_map.layer = "layer2"  # it was measured to its end, or is now
+    wait_for(lambda: category_map._shown == ("all", "layer2"))
+    assert "was left" not in head.value
+
+
+def test_noise_is_mentioned_where_it_is_a_category(category_map):
+    head = category_map._view.head.line
+    assert "noise" not in head.value.lower()
+    assert "noise" not in str(category_map.categories.about).lower()  # what the still says
+    category_map.noise = True
+    assert "noise" in head.value.lower()
+    category_map.noise = False
+    assert "noise" not in head.value.lower()
 
 
 def test_noise_leaves_the_step(study):

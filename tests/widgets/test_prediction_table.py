@@ -1,7 +1,8 @@
 """The prediction table's traits and clicks, without a browser."""
 
+import re
 import threading
-from html import escape
+from html import escape, unescape
 
 import neurolens as nl
 import numpy as np
@@ -42,6 +43,13 @@ def test_shows_the_table_of_core(shown, study, sets):
         assert f">{escape(name)}</b>" in shown._view._rows.value + shown._view._columns.value
 
 
+def test_a_bar_says_what_the_tile_says(shown):
+    surest = shown.behind[0]
+    assert shown.sure(surest) == ">99%"
+    said = re.findall("<em>(.*?)</em>", shown._view._bars.value)
+    assert [unescape(one) for one in said] == [">99%", "<1%"]
+
+
 def test_a_click_shows_the_images_behind_the_cell(shown, sets):
     row = shown.table.rows.index("σ × 2")
     shown._view.cells.buttons[2 * row + 1].click()
@@ -64,7 +72,7 @@ def test_an_image_shows_what_else_it_was_nearly(shown):
     assert shown._view.tiles.marked == 1
     probability = shown.probabilities(shown.behind[1])
     torch.testing.assert_close(probability.sum(), torch.tensor(1.0))
-    assert f">{100 * float(probability[0]):.3g}<" in shown._view._bars.value
+    assert f"<em>{escape(shown.sure(shown.behind[1]))}</em>" in shown._view._bars.value
     shown.row = "owl"
     assert shown.image == 0
 

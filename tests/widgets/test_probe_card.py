@@ -2,6 +2,7 @@
 
 import io
 import threading
+from types import SimpleNamespace
 
 import neurolens as nl
 import pytest
@@ -37,6 +38,17 @@ def test_pictures_that_are_dropped_are_looked_at_in_turn(card, planted_cache, tm
     assert file == tmp_path / REPORT
     assert "0.png" in file.read_text()
     assert card.still().width > 300
+
+
+def test_pictures_that_are_shown_no_more_are_counted(card):
+    found = SimpleNamespace(name="one")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("neurolens_widgets.probe.probe_section", lambda one: f"<section>{one.name}</section>")
+        for count, rest in ((4, False), (7, True)):
+            card.found = [found] * count
+            card._view.show_found()
+            assert card._view._shown.value.count("<section>") == 4
+            assert ("The latest 4 of 7 pictures" in card._view._shown.value) == rest
 
 
 def test_what_is_no_picture_is_shown_and_the_next_one_is_taken(card, planted_cache):

@@ -51,7 +51,8 @@ def test_a_badge_is_a_line_that_can_be_focused_and_explains_itself():
     badge = Badge()
     badge.show("in part: 3 < 4", 'it says "less"')
     assert badge.value == (
-        '<p tabindex="0" title="it says &quot;less&quot;"><b>in part: </b>3 &lt; 4'
+        '<p tabindex="0" role="note" aria-label="in part: 3 &lt; 4. it says &quot;less&quot;" '
+        'title="it says &quot;less&quot;"><b>in part: </b>3 &lt; 4'
         "<small>it says &quot;less&quot;</small></p>"
     )
     assert badge.layout.display is None
