@@ -31,7 +31,7 @@ WIDGETS = {  # each with the picture that a browser test takes of it, and how to
         "blind",
         'nw.BlindVote({"real": some, "made": others}, "What do you see?", ["a head", "nothing"])',
     ),
-    "Prediction": ("", 'nw.Prediction("01-guess", "How many will flip?", ["few", "many"])'),
+    "Prediction": ("prediction", 'nw.Prediction("01-guess", "How many will flip?", ["few", "many"])'),
     "Probe": ("probe", "nw.Probe(study)"),
 }
 

@@ -332,3 +332,16 @@ def test_only_what_stands_between_the_marks_is_replaced(tmp_path):
     file.write_text("Above")
     with pytest.raises(ValueError, match="must hold the lines <!-- scoreboard"):
         board.write_between_marks("new", file)
+
+
+def test_a_small_network_that_bursts_is_not_measured(planted_cache, monkeypatch):
+    def measure(lesson, _progress):
+        if "width" in lesson.study.lens("near_pair").name:
+            raise FloatingPointError("the objective is no longer a number")
+        return CLAIMS["acc-cat-dog"].judge("here", {"accuracy": Estimate(0.9, 0.8, 1, 9), "more": Estimate(1, 0, 2, 9)})
+
+    monkeypatch.setitem(RUNS, "acc-cat-dog", measuring.Run(measure, ("near_pair",)))
+    found = measuring.measure_claim("acc-cat-dog", planted_cache, "fast")
+    assert [verdict.outcome for verdict in found.small_verdicts] == ["not testable"] * 2
+    assert [*found.small[0]] == ["accuracy", "more"]
+    assert found.over_seeds("accuracy") is None

@@ -1,6 +1,7 @@
 """Measure a claim from scratch, the way its notebook does, and on small networks from several seeds beside it."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,6 +16,7 @@ from neurolens.statistics import Estimate
 from neurolens.studies.study import Study, open_study
 from neurolens.watching import Bar
 
+UNKNOWN = Estimate(math.nan, -math.inf, math.inf, 0)
 RUNS = visualization_runs.RUNS | clustering_runs.RUNS
 
 
@@ -43,7 +45,7 @@ def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int
     cards = [study.card(network) for network in networks]
     lesson = Lesson(claim.notebook[:2], study, budget, seed)
     verdict = run.measure(lesson, progress)
-    small = {} if run.seeds else _in_small(run, networks, lesson, progress)
+    small = {} if run.seeds else _in_small(run, networks, lesson, verdict.measured, progress)
     return Record(
         id,
         study.name,
@@ -62,12 +64,15 @@ def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int
 
 
 def _in_small(
-    run: Run, networks: Sequence[str], lesson: Lesson, progress: bool
+    run: Run, networks: Sequence[str], lesson: Lesson, quantities: Iterable[str], progress: bool
 ) -> Mapping[int, Mapping[str, Estimate]]:
-    """Return what is measured on small networks in place of the study's, by their seed."""
+    """Return these quantities on small networks in place of the study's, by their seed; NaN where one bursts."""
     width, epochs = lesson.pick(fast=(4, 1), cpu=(16, 6), gpu=(16, 6))
     found = {}
     for seed in Bar(range(lesson.pick(fast=2, cpu=3, gpu=5)), "seeds", disable=not progress, leave=False):
         small = study_in_small(lesson.study, networks, seed, width=width, epochs=epochs, progress=progress)
-        found[seed] = run.measure(replace(lesson, study=small), progress).measured
+        try:
+            found[seed] = run.measure(replace(lesson, study=small), progress).measured
+        except FloatingPointError:
+            found[seed] = dict.fromkeys(quantities, UNKNOWN)
     return found
