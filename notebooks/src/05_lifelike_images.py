@@ -277,9 +277,8 @@ pair, held_out = planted.images("near_pair", "train"), planted.images("near_pair
 pair = pair.sample(lesson.pick(fast=64, cpu=min(1000, len(pair)), gpu=len(pair)), seed=lesson.seed)
 width, epochs = lesson.pick(fast=(4, 1), cpu=(16, 12), gpu=(16, 14))
 recipe = planted.recipe("near_pair", width=width, epochs=epochs)
-cause = nl.claims.lifelike_pooling(
-    pair, held_out, seeds=range(lesson.pick(fast=2, cpu=8, gpu=12)), recipe=recipe, steps=steps
-)
+seeds = range(8, 8 + lesson.pick(fast=2, cpu=8, gpu=12))  # the first eight were seen when the rule was written
+cause = nl.claims.lifelike_pooling(pair, held_out, seeds=seeds, recipe=recipe, steps=steps)
 cause
 
 # %% [markdown]
