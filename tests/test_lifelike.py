@@ -176,12 +176,12 @@ def test_the_pace_is_how_far_a_typical_class_moves_a_pixel_at_first(lens):
 def test_classes_whose_gradient_vanishes_do_not_set_the_pace(lens):
     plain = nl.paced_rate(lens)
     with torch.no_grad():
-        lens.module.head.weight[1:] = 0
+        lens.network.head.weight[1:] = 0
     alone = nl.paced_rate(lens)
     assert 0 < alone < float("inf")
     assert alone != plain
     with torch.no_grad():
-        lens.module.head.weight[:] = 0
+        lens.network.head.weight[:] = 0
     assert nl.paced_rate(lens, 0.05) == pytest.approx(0.05)  # nothing moves at any rate
 
 
