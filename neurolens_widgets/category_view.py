@@ -142,9 +142,9 @@ class CategoryView:
     def _draw_tree(self) -> None:
         tree, names = self.map.categories.spanning_tree(), self.map.categories.names
         places = tree_layout(tree)
+        self._at = np.array([places[name] for name in names])
         index = {name: i for i, name in enumerate(names)}
         edges = [(index[a], index[b], float(weight)) for a, b, weight in tree.edges.data("weight")]
-        self._at = np.array([places[name] for name in names])
         graph = bqplot.Graph(  # a new one: it does not draw other nodes or links
             node_data=[{"label": name, "shape": "rect", "shape_attrs": _box(name)} for name in names],
             link_data=[{"source": a, "target": b, "value": weight} for a, b, weight in edges],

@@ -24,16 +24,10 @@ def badges(root: Path, page: str) -> str:
     """Return the links that open a page of the repository on Colab and Binder; none without a public address."""
     if not (public := public_address(root)):
         return ""
-    repository, colab, binder = (
-        public[0].removeprefix("https://github.com/"),
-        "https://colab.research.google.com",
-        BINDER,
-    )
-    there = f"{colab}/github/{repository}/blob/{public[1]}/{page}"
-    badge = f"[![Open in Colab]({colab}/assets/colab-badge.svg)]({there}) "
-    return (
-        f"{badge}[![Open on Binder]({binder}/badge_logo.svg)]({binder}/v2/gh/{repository}/{public[1]}?labpath={page})"
-    )
+    repository, tag = public[0].removeprefix("https://github.com/"), public[1]
+    on_colab, on_binder = f"github/{repository}/blob/{tag}/{page}", f"v2/gh/{repository}/{tag}?labpath={page}"
+    colab = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({COLAB}/{on_colab})"
+    return f"{colab} [![Open on Binder]({BINDER}/badge_logo.svg)]({BINDER}/{on_binder})"
 
 
 def citation(root: Path) -> str:

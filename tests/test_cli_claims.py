@@ -148,4 +148,5 @@ def test_a_claims_numbers_stand_beside_the_papers():
     assert shown.count("(the paper: ") == 9
     assert "noise → cat (the paper: 100.0%)" in shown
     assert "over 3 small networks" in shown
+    assert "width 16, 6 epochs (12 of a pair), seeds 0, 1, 2" in " ".join(shown.split())
     assert "ood-cow" in refused("show", "ood-cow")

@@ -290,6 +290,7 @@ def test_measuring_again_from_the_same_seed_repeats_every_number(planted_cache, 
     assert first.seeds == (planted_cache.card("all").recipe.seed,)
     assert [*first.small] == [0, 1]
     assert first.small[0] != first.small[1]
+    assert first.small_setting == "width 4, 1 epochs (2 of a pair), seeds 0, 1"
     assert all(found.keys() == first.measured.keys() for found in first.small.values())
     assert first.neurolens == nl.course.installed_version()
     other = nl.claims.measure_claim("two-kingdoms", planted_cache, "fast", seed=1)
@@ -315,6 +316,7 @@ def test_what_depends_on_training_is_shipped_from_three_seeds_or_more(shipped):
     for one in read_records(records.SHIPPED):
         assert max(len(one.seeds), len(one.small)) >= 3, f"{one.id} on {one.study}"
         asked = {one.claim.quantity, *(check.quantity for check in one.claim.checks)}
+        assert bool(one.small) == bool(one.small_setting)
         assert all(asked <= found.keys() for found in one.small.values()), f"{one.id} on {one.study}"
 
 

@@ -68,6 +68,8 @@ def show_one(id: Annotated[str, typer.Argument(help="The claim's, as `neurolens 
         more = (_told(row.record.over_seeds(quantity)),) if small else ()
         table.add_row(mark, *map(escape, (quantity, rule, _told(found), *more)))
     console.print(table)
+    if small:
+        console.print(f"{row.in_small} ({row.record.small_setting})", highlight=False, markup=False)
     console.print(f"{row.verdict}; {row.record.setting}. {claim.differs}", highlight=False, markup=False)
 
 

@@ -24,8 +24,13 @@ class Estimate:
     n: int
 
     def __str__(self) -> str:
+        return f"{self.interval}, n = {self.n}"
+
+    @property
+    def interval(self) -> str:
+        """The number and the ends of its interval, in words."""
         value, low, high = (0.0 if abs(x) < NOTHING else x for x in (self.value, self.low, self.high))
-        return f"{value:.3g} [{low:.3g}, {high:.3g}], n = {self.n}"
+        return f"{value:.3g} [{low:.3g}, {high:.3g}]"
 
     def within(self, low: float, high: float) -> "Estimate":
         """Return the same with an interval that ends where the quantity does, as a share does at 0 and 1."""
@@ -43,6 +48,11 @@ class Estimate:
         if self.low > of or self.high < of:
             return 1 if self.low > of else -1
         return 0 if of - alike <= self.low and self.high <= of + alike else None
+
+
+def unknown(n: int = 0) -> Estimate:
+    """Return what is known of a number that so few observations do not tell: nothing."""
+    return Estimate(float("nan"), -float("inf"), float("inf"), n)
 
 
 def share(hits: Bool[Tensor, " n"]) -> Estimate:
@@ -108,7 +118,7 @@ def rank_correlation(a: Float[Tensor, " n"], b: Float[Tensor, " n"], seed: int =
     if len(a) != len(b):
         raise ValueError(f"`a` and `b` (={len(a)} and {len(b)} values) must be as many")
     if len(a) < 2 or not (a.max() > a.min() and b.max() > b.min()):
-        return Estimate(float("nan"), -float("inf"), float("inf"), len(a))
+        return unknown(len(a))
 
     def rho(x: np.ndarray, y: np.ndarray) -> float:
         return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
@@ -122,7 +132,7 @@ def _bootstrap(
     arrays = [sample.detach().cpu().double().numpy() for sample in samples]
     n = len(arrays[0]) if paired else sum(map(len, arrays))
     if (fewest := min(map(len, arrays))) < 2:
-        return Estimate(float("nan"), -float("inf"), float("inf"), fewest)  # too few to say anything
+        return unknown(fewest)
     generator = np.random.default_rng(seed)
     draws = np.empty(RESAMPLES)
     for i in range(RESAMPLES):

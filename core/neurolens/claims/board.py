@@ -11,7 +11,6 @@ from typing import Any
 from neurolens.claims.catalogue import CLAIMS
 from neurolens.claims.ledger import Claim
 from neurolens.claims.records import SHIPPED, Record, best_record, own_results, read_records
-from neurolens.statistics import Estimate
 
 UNMEASURED = "not measured yet"
 OUTCOMES = ("reproduced", "partly", "not reproduced", "not testable", UNMEASURED)
@@ -63,7 +62,7 @@ class Row:
             return ("–",)
         claim, measured = self.claim, self.record.measured
         names = [name for name in (claim.quantity, claim.also) if name in measured]
-        said = tuple(f"{_interval(measured[name])}: {name}" for name in names)
+        said = tuple(f"{measured[name].interval}: {name}" for name in names)
         return (*said, *filter(None, (self.in_small,)))
 
     @property
@@ -74,7 +73,7 @@ class Row:
         found = self.record.over_seeds(self.claim.quantity)
         outcomes: Counter[str] = Counter(verdict.outcome for verdict in self.record.small_verdicts)
         judged = ", ".join(f"{outcome} {outcomes[outcome]}×" for outcome in OUTCOMES if outcomes[outcome])
-        return f"{_interval(found) if found else '–'} over {len(self.record.small)} small networks: {judged}"
+        return f"{found.interval if found else '–'} over {len(self.record.small)} small networks: {judged}"
 
     @property
     def counts(self) -> tuple[str, str]:
@@ -106,7 +105,7 @@ class Row:
             "over": claim.over,
             "differs": claim.differs,
             "notebook": claim.notebook,
-            **{name: record.get(name) for name in (*known, "measured", "small")},
+            **{name: record.get(name) for name in (*known, "measured", "small", "small_setting")},
         }
 
 
@@ -198,10 +197,6 @@ def _board(claims: Iterable[Claim], shipped_only: bool) -> Scoreboard:
     records = [*own, *read_records(SHIPPED)]
     found = [(claim, best_record(claim.id, records)) for claim in claims]
     return Scoreboard(tuple(Row(claim, record, any(record is one for one in own)) for claim, record in found))
-
-
-def _interval(found: Estimate) -> str:
-    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
 
 
 def _told(row: Row) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Measure a claim from scratch, the way its notebook does, and on small networks from several seeds beside it."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,11 +11,10 @@ from neurolens.claims.records import Record
 from neurolens.claims.run import Run
 from neurolens.claims.small import study_in_small
 from neurolens.course import BUDGETS, Lesson, chosen_budget, installed_version
-from neurolens.statistics import Estimate
+from neurolens.statistics import Estimate, unknown
 from neurolens.studies.study import Study, open_study
 from neurolens.watching import Bar
 
-UNKNOWN = Estimate(math.nan, -math.inf, math.inf, 0)
 RUNS = visualization_runs.RUNS | clustering_runs.RUNS
 
 
@@ -45,7 +43,7 @@ def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int
     cards = [study.card(network) for network in networks]
     lesson = Lesson(claim.notebook[:2], study, budget, seed)
     verdict = run.measure(lesson, progress)
-    small = {} if run.seeds else _in_small(run, networks, lesson, verdict.measured, progress)
+    small, told = ({}, "") if run.seeds else _in_small(run, networks, lesson, verdict.measured, progress)
     return Record(
         id,
         study.name,
@@ -60,19 +58,23 @@ def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int
         setting=verdict.setting,
         measured=verdict.measured,
         small=small,
+        small_setting=told,
     )
 
 
 def _in_small(
     run: Run, networks: Sequence[str], lesson: Lesson, quantities: Iterable[str], progress: bool
-) -> Mapping[int, Mapping[str, Estimate]]:
-    """Return these quantities on small networks in place of the study's, by their seed; NaN where one bursts."""
+) -> tuple[Mapping[int, Mapping[str, Estimate]], str]:
+    """Return these quantities by the seed of small networks in place of the study's, and what networks these are.
+
+    They are NaN where a network bursts.
+    """
     width, epochs = lesson.pick(fast=(4, 1), cpu=(16, 6), gpu=(16, 6))
-    found = {}
-    for seed in Bar(range(lesson.pick(fast=2, cpu=3, gpu=5)), "seeds", disable=not progress, leave=False):
+    seeds, found = range(lesson.pick(fast=2, cpu=3, gpu=5)), {}
+    for seed in Bar(seeds, "seeds", disable=not progress, leave=False):
         small = study_in_small(lesson.study, networks, seed, width=width, epochs=epochs, progress=progress)
         try:
             found[seed] = run.measure(replace(lesson, study=small), progress).measured
         except FloatingPointError:
-            found[seed] = dict.fromkeys(quantities, UNKNOWN)
-    return found
+            found[seed] = dict.fromkeys(quantities, unknown())
+    return found, f"width {width}, {epochs} epochs ({2 * epochs} of a pair), seeds {', '.join(map(str, seeds))}"

@@ -35,6 +35,7 @@ class Record:
         measured: All quantities; those of the rule among them.
         small: The same, by seed, on small networks that differ in their seed alone (`study_in_small`); empty where
             `measured` is over seeds itself.
+        small_setting: What small networks these are, in words.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Record:
     setting: str
     measured: Mapping[str, Estimate]
     small: Mapping[int, Mapping[str, Estimate]] = field(default_factory=dict)
+    small_setting: str = ""
 
     def __repr__(self) -> str:
         return f"Record({self.study}, budget {self.budget}: {self.verdict})"

@@ -1,6 +1,7 @@
 """A study in small: the same images, and networks that differ in their seed alone, for what a training can change."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from neurolens.device import best_device
 from neurolens.lens import Lens
@@ -27,8 +28,8 @@ def study_in_small(
     lenses = {}
     for network in networks:
         images, test = study.images(network, "train"), study.images(network)
-        changes = {"epochs": epochs * (2 if network in study.pairs else 1), "coarse_share": 0.5}
-        recipe = study.recipe(network, width=width, seed=study.recipe(network).seed + seed, **changes)
+        own, epochs_here = study.recipe(network), epochs * (2 if network in study.pairs else 1)
+        recipe = replace(own, width=width, epochs=epochs_here, coarse_share=0.5, seed=own.seed + seed)
         name = f"{study.name}/{network} of width {width}, {recipe.epochs} epochs, seed {recipe.seed}"
         trained = train_once(recipe, images, test, progress=progress).to(best_device())
         lenses[network] = Lens(trained, images.classes, images.size, name=name)

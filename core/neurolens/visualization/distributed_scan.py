@@ -181,9 +181,14 @@ class _Bunch:
     sizes: list[int]
 
     @classmethod
-    def submitted(cls, client: "Client", work: Callable[..., Scan], *what: Any) -> "_Bunch":
+    def submitted(
+        cls,
+        client: "Client",
+        work: Callable[..., Scan],
+        open_part: Callable[[int], Opened],
+        shards: Sequence[tuple[int, slice]],
+    ) -> "_Bunch":
         """Return the bunch of some shards, on its way to the workers."""
-        open_part, shards = what
         parts = [client.submit(work, open_part, shard, pure=False, retries=RETRIES) for shard in shards]
         return cls(_added_up(client, parts), [part.stop - part.start for _, part in shards])
 

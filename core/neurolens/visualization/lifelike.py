@@ -188,8 +188,8 @@ def paced_rate(lens: Lens, pace: float = 0.03, seed: int = 0) -> float:
     """
     if not 0 < pace < 1:
         raise ValueError(f"`pace` (={pace}) must lie between 0 and 1, the range of a pixel")
-    x = grey_starts(lens, seed).to(lens.device).requires_grad_()
     with gradients():
+        x = grey_starts(lens, seed).to(lens.device).requires_grad_()
         logits = lens.outputs(x, [OUTPUT])[OUTPUT]
         (gradient,) = torch.autograd.grad(logits.diagonal().sum(), x)
     steepest = gradient.abs().amax((1, 2, 3))
