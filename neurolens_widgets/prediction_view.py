@@ -58,7 +58,7 @@ class PredictionView:
         self._picture = box([self.image, side], "nl-picture", row=True)
         self._next = button("Next", "step-forward", "Look at the next image behind this cell", self._step)
         self._words = text("", "nl-words")
-        seen = box([box([self._words, self.tiles]), self._picture], "nl-seen", row=True)
+        seen = box([self._words, self.tiles, self._picture], "nl-seen", row=True)
         return box([self._cell, seen, box([self._next], "nl-buttons", row=True)], "nl-panel", "nl-images")
 
     def show_table(self) -> None:

@@ -60,6 +60,7 @@ PIXELS = """(selector) => {
     const canvas = document.querySelector(selector);
     return canvas?.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.join();
 }"""
+FITS = "card => card.scrollWidth <= card.clientWidth + 1"  # a card cuts off what is wider
 DIGEST = """async ([selector, wanted]) => {
     const canvas = document.querySelector(selector);
     const shown = canvas?.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;

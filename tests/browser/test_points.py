@@ -3,7 +3,7 @@
 import statistics
 
 import pytest
-from labdrive import MINUTE
+from labdrive import FITS, MINUTE
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -252,6 +252,7 @@ def test_reload_dark_and_narrow(notebook, manifold, table, screenshots):
         page.set_viewport_size({"width": 800, "height": 1000})
         page.wait_for_timeout(500)
         assert box.evaluate(TOO_WIDE) == []
+        assert box.evaluate(FITS)
         page.set_viewport_size({"width": 1280, "height": 1000})
 
 

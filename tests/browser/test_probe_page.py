@@ -1,7 +1,7 @@
 """A picture is dropped or chosen, and what is known of it appears; the page that is written stands on its own."""
 
 import pytest
-from labdrive import MINUTE
+from labdrive import FITS, MINUTE
 from neurolens.cli import app
 from PIL import Image
 from playwright.sync_api import expect
@@ -16,7 +16,9 @@ study = nl.open_study("planted")
 card = nw.Probe(study)
 card
 """
-FITS = "e => e.scrollWidth <= e.clientWidth + 1"
+ANOTHER = """
+nw.Prediction("another", "Does a style sheet that comes later change the page?", ["yes", "no"])
+"""
 CUT = """card => {
   const edge = card.getBoundingClientRect().right + 1, all = [...card.querySelectorAll(".nl-probe *")];
   return all.filter(e => e.getBoundingClientRect().right > edge).map(e => e.className);
@@ -41,7 +43,7 @@ def picture(tmp_path_factory, planted_cache):
 
 @pytest.fixture(scope="module")
 def notebook(run_cells):
-    notebook = run_cells("probe", CELL)
+    notebook = run_cells("probe", CELL, ANOTHER)
     notebook.page.set_viewport_size({"width": 1280, "height": 2000})
     return notebook
 
@@ -52,6 +54,7 @@ def test_a_picture_is_chosen_and_another_dropped(notebook, picture, screenshots)
     expect(card.locator(".nl-head")).to_contain_text("1 done", timeout=2 * MINUTE)
     expect(card.locator(".nl-probe h2").first).to_contain_text("chosen.png")
     expect(card.locator(".nl-probe img").first).to_be_visible()
+    expect(card.locator(".nl-probe h3").first).to_have_css("margin-top", "22px")
     card.screenshot(path=screenshots / "probe.png")
     place = card.locator(".nl-drop").element_handle()
     notebook.page.evaluate(DROP, [place, [*picture.read_bytes()]])
