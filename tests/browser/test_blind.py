@@ -21,6 +21,7 @@ pairs = nw.BlindVote(sources, "Which looks more like a {name}?", names=names)
 pairs""",
 ]
 FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+TRACK = ".nl-ballot", ".nl-ballot .progress"
 TOO_WIDE = """box => [...box.querySelectorAll('*')].filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1
     && getComputedStyle(e).overflowX !== 'visible').map(e => e.className)"""
 SHOWN = """async (box) => {
@@ -181,6 +182,8 @@ def test_dark_and_narrow(notebook, alone, pairs, screenshots):
     shoot(alone, screenshots / "blind_dark_800.png")
     shoot(pairs, screenshots / "blind_pairs_dark_800.png")
     assert alone.evaluate(TOO_WIDE) == []
+    colours = [alone.locator(css).evaluate("e => getComputedStyle(e).backgroundColor") for css in TRACK]
+    assert len({*colours}) == 2, f"the progress bar's track is not seen: {colours}"
     page.set_viewport_size({"width": 1280, "height": 1000})
 
 
