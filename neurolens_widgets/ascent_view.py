@@ -48,6 +48,7 @@ class AscentView:
         self.studio = studio
         self._head = text("", "nl-head")
         self._status, self._errors = text("", "nl-status"), text("", "nl-errors")
+        self._spoken = text("", "nl-spoken")  # the status as a screen reader says it: not each step
         self.parts = [
             style_sheet(),
             self._head,
@@ -55,6 +56,7 @@ class AscentView:
             self._start(count),
             self._settings(),
             self._status,
+            self._spoken,
             self._errors,
             self._stage(),
         ]
@@ -202,8 +204,9 @@ class AscentView:
             f"<h3>Ascent studio</h3><span>{escape(studio.lens.name)}</span>"
             f'<b class="nl-pill nl-is-{status}">{status}</b>'
         )
-        live = "off" if status == "running" else "polite"
-        self._status.value = f'<p aria-live="{live}">{escape(studio.summary())}</p>'
+        self._status.value = f"<p>{escape(studio.summary())}</p>"
+        if status != "running":
+            self._spoken.value = self._status.value
         self._errors.value = error_box(studio.error, studio.traceback)
         self._errors.layout.display = None if studio.error else "none"
         self._rate.continuous_update = status == "running"  # a drag is felt at once; else a typed number stays exact

@@ -76,7 +76,7 @@ def test_no_picture_is_in_both_splits(folder):
 
 
 def test_the_command_and_what_it_says(folder):
-    arguments = ["study", "new", str(folder), "--size", "16", "--width", "4", "--epochs", "1"]
+    arguments = ["study", "new", str(folder), "--size", "16", "--width", "4", "--epochs", "1", "--precision", "fp32"]
     pairs = ["--near", "red", "rose", "--far", "sky", "rose"]
     made = CliRunner().invoke(app, [*arguments, *pairs])
     assert made.exit_code == 0, made.output
@@ -84,6 +84,7 @@ def test_the_command_and_what_it_says(folder):
     assert "NEUROLENS_STUDY=paints" in made.output
     listed = json.loads(CliRunner().invoke(app, ["study", "paints", "--json"]).output)
     assert [row["network"] for row in listed] == ["near_pair", "far_pair", "all", "reseeded", "vgg16"]
+    assert {row["precision"] for row in listed} == {"fp32"}
     assert own_study("paints").pairs["far_pair"] == ("sky", "rose")
 
 
@@ -127,6 +128,7 @@ def test_a_whole_folder_and_its_zip_say_nothing(folder, tmp_path, monkeypatch):
         (["--name", "planted"], "none of cifar10, planted"),
         (["--name", "a/b"], "letters, digits"),
         (["--size", "4"], "must be 16 or more"),
+        (["--precision", "fp16"], "`precision` (='fp16') must be 'fp32' or 'bf16'"),
         (["--near", "red", "blue", "--far", "sky", "rose"], "must be of the classes"),
     ],
 )

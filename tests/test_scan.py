@@ -1,6 +1,7 @@
 """A scan finds what storing everything and sorting finds, in parts, after an interrupt and from its file."""
 
 import json
+from dataclasses import replace
 
 import neurolens as nl
 import numpy as np
@@ -74,6 +75,8 @@ def test_equals_storing_everything_and_sorting(lens, images, found):
         assert (part.histogram.counts.sum(1) == N).all()
     assert len(found) == N
     assert repr(found) == "Scan(57 images; low 5, high 4, high:neurons 16)"
+    bf16 = replace(found, about={**found.about, "precision": "bf16"})
+    assert repr(bf16) == "Scan(57 images; low 5, high 4, high:neurons 16, bf16)"
 
 
 def test_parts_add_up_in_any_order(lens, images, found):

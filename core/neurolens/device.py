@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -16,6 +16,12 @@ def best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def check_precision(precision: str) -> None:
+    """Raise a ValueError unless it is `"fp32"` or `"bf16"`."""
+    if precision not in get_args(Precision):
+        raise ValueError(f"`precision` (={precision!r}) must be 'fp32' or 'bf16'")
 
 
 def has_fast_bf16(device: torch.device) -> bool:

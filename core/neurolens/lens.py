@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neurolens.device import Precision as Precision
-from neurolens.device import has_fast_bf16, warn_user
+from neurolens.device import check_precision, has_fast_bf16, warn_user
 from neurolens.stages import attends, find_stages
 from neurolens.twin import FarEnough, Recorder, Request, Twin, state_of
 from neurolens.units import Objective, parse
@@ -200,8 +200,7 @@ class Lens:
         Raises:
             ValueError: If it is neither "fp32" nor "bf16".
         """
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f"`precision` (={precision!r}) must be 'fp32' or 'bf16'")
+        check_precision(precision)
         if precision == "bf16" and not has_fast_bf16(self.device):
             warn_user(f"{self.device} has no bf16 arithmetic; working in fp32")
             return "fp32"

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.markup import escape
 from rich.table import Column, Table
 from typer.core import TyperGroup
 
+from neurolens.device import Precision
 from neurolens.studies.cards import Card
 from neurolens.studies.own import BUILT_IN, OwnStudy, own_study
 from neurolens.studies.study import Study, find_cards, named_card, open_study
@@ -43,6 +44,7 @@ def new(
     epochs: Annotated[int, typer.Option(help="Passes over the training images, for each network.")] = 20,
     near: Pair = None,
     far: Pair = None,
+    precision: Annotated[str, typer.Option(help="fp32, or bf16 where the device has it.")] = "bf16",
 ) -> None:
     """Train the five networks of the course on your own images; what was stopped goes on where it was."""
     from neurolens.studies.cautions import cautions
@@ -52,7 +54,9 @@ def new(
         raise refuse("`--near` and `--far` go together: give both pairs or none")
     pairs = {"near_pair": near, "far_pair": far} if near and far else None
     with refusing():
-        wanted = OwnStudy(name or path.resolve().stem, str(path), size, width, epochs, pairs)
+        wanted = OwnStudy(
+            name or path.resolve().stem, str(path), size, width, epochs, pairs, cast(Precision, precision)
+        )
         before = own_study(wanted.name)
         if before and pairs is None:
             wanted = dataclasses.replace(wanted, pairs=before.pairs)  # chosen by a run that was stopped

@@ -3,7 +3,7 @@
 
 const PICTURES = "canvas, .bqplot.figure", STOPS = ".nl-tab-stop > canvas, .nl-brush";
 const WORDS = ".nl-caption, .nl-cell, .nl-order, .nl-composition, h4, h3"; // what says what a picture shows
-const ANSWERS = ".nl-title, .nl-cell, .nl-composition, .nl-about"; // of what a key in a canvas picked
+const ANSWERS = ".nl-title, .nl-cell, .nl-composition, .nl-about, .nl-spoken"; // of what a key in a canvas picked, of a run
 const SILENT = ".bqplot :is(canvas, svg), .nl-tree-ways .head svg, .jupyter-button > i"; // layers of a picture, and icons, whose glyph is no name
 const PLAY = { "fa-play": "Play or pause", "fa-pause": "Play or pause", "fa-stop": "Back to the start", "fa-retweet": "Repeat" };
 const SETTLE = 200, GONE = 2000; // milliseconds until new parts are named, and for a cell to show the card anew

@@ -100,6 +100,10 @@ def test_a_card_keeps_its_height_while_it_works(notebook, studio):
     page.locator(".nl-categories .nl-layers-one", has_text="layer3").click()
     expect(page.locator(".nl-categories .nl-head")).to_contain_text("/all, layer3", timeout=3 * MINUTE)
     page.wait_for_timeout(1000)
+    for merged in range(1, len(notebook.python("print(*shown.categories.names)").split())):
+        notebook.python(f"shown.step = {merged}")
+        expect(page.locator(".nl-merges .nl-merged")).to_have_count(min(merged, 8))
+        page.wait_for_timeout(100)
     heights = page.evaluate(SEEN)
     assert max(heights) - min(heights) == 0, heights
 

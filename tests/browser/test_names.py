@@ -114,9 +114,13 @@ def test_parts_are_called_what_they_show(notebook, css, role, name):
 def test_names_follow_what_is_shown(notebook):
     studio = notebook.page.locator(".nl-studio").first
     expect(studio.get_by_role("img", name="Now, step 0")).to_be_visible()
+    spoken = studio.locator(".nl-spoken").element_handle()
     notebook.python("studio.run(blocking=True)")
     expect(studio.get_by_role("img", name="Now, step 5")).to_be_visible()
     expect(studio.get_by_role("img", name="Objective against the step from")).to_be_visible()
+    live = spoken.evaluate("node => node.isConnected && node.getAttribute('aria-live')")
+    assert live == "polite"  # the part stays and its words change: a part that comes with its words may not be spoken
+    assert spoken.text_content().strip() == studio.locator(".nl-status").text_content().strip() != ""
     expect(notebook.page.locator(".nl-predictions").get_by_role("img", name="lion → lion")).to_be_visible()
     notebook.python("table.pick('noise', 'rabbit')")
     expect(notebook.page.locator(".nl-predictions").get_by_role("img", name="behind noise → rabbit")).to_be_attached()

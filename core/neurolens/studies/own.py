@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from neurolens.cache import cache_folder, written_whole
+from neurolens.device import Precision, check_precision
 from neurolens.studies.data import Images
 from neurolens.studies.sources import load_images
 
@@ -32,10 +33,11 @@ class OwnStudy:
         size: Height and width, in pixels, to which images are scaled and cut.
         width: Channels of the first stage of its networks.
         epochs: Of their training.
+        precision: Of the passes of their training, as `Recipe` has it.
         pairs: The two classes of `near_pair` and of `far_pair`, once they are known.
 
     Raises:
-        ValueError: If the name cannot be one, or a number is too small.
+        ValueError: If the name cannot be one, a number is too small, or there is no such precision.
     """
 
     name: str
@@ -44,6 +46,7 @@ class OwnStudy:
     width: int = 16
     epochs: int = 20
     pairs: Mapping[str, tuple[str, str]] | None = None
+    precision: Precision = "bf16"
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name) or self.name in BUILT_IN:
@@ -52,6 +55,7 @@ class OwnStudy:
         if self.size < 16 or self.width < 1 or self.epochs < 1:
             numbers = f"{self.size}, {self.width}, {self.epochs}"
             raise ValueError(f"`size`, `width`, `epochs` (={numbers}) must be 16 or more, 1 or more, 1 or more")
+        check_precision(self.precision)
 
     @property
     def folder(self) -> Path:
@@ -69,7 +73,7 @@ class OwnStudy:
 
     def settings(self) -> dict[str, object]:
         """Return what its recipes share."""
-        return {"width": self.width, "epochs": self.epochs, "coarse_share": 0.0}
+        return {"width": self.width, "epochs": self.epochs, "coarse_share": 0.0, "precision": self.precision}
 
 
 def own_study(name: str) -> OwnStudy | None:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from neurolens.cache import cache_folder, recalled, remembered, written_whole
-from neurolens.device import Precision, best_device, has_fast_bf16
+from neurolens.device import Precision, best_device, check_precision, has_fast_bf16
 from neurolens.studies.augmentation import crop_and_flip, cut_out
 from neurolens.studies.data import Images
 from neurolens.studies.networks import ARCHITECTURES
@@ -59,8 +59,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
             raise ValueError(f"`architecture` (={self.architecture!r}) must be one of {', '.join(ARCHITECTURES)}")
-        if self.precision not in ("fp32", "bf16"):
-            raise ValueError(f"`precision` (={self.precision!r}) must be 'fp32' or 'bf16'")
+        check_precision(self.precision)
         for name in ("width", "epochs", "batch_size", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` (={getattr(self, name)}) must be positive")

@@ -94,7 +94,10 @@ class Scan:
         return int(self.class_counts.sum())
 
     def __repr__(self) -> str:
-        return f"Scan({len(self)} images; {', '.join(f'{name} {len(part)}' for name, part in self.units.items())})"
+        bf16 = ", bf16" if self.about.get("precision") == "bf16" else ""
+        return (
+            f"Scan({len(self)} images; {', '.join(f'{name} {len(part)}' for name, part in self.units.items())}{bf16})"
+        )
 
     def __add__(self, other: "Scan") -> "Scan":
         if (self.about, self.classes, [*self.units]) != (other.about, other.classes, [*other.units]):
