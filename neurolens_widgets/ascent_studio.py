@@ -11,7 +11,7 @@ from PIL import Image
 
 from neurolens_widgets.ascent_view import MOST_STEPS, AscentView
 from neurolens_widgets.frame import draw_still, look
-from neurolens_widgets.readouts import class_address, prediction
+from neurolens_widgets.readouts import prediction
 from neurolens_widgets.runner import Runner, Throttle
 from neurolens_widgets.verdicts import JudgedCard
 
@@ -89,10 +89,10 @@ class AscentStudio(JudgedCard):
         self._showing = threading.RLock()  # a step that outlasts its reset must not be shown over the new start
         self._runner = Runner(self._show, self._ended)
         self._slow_clock = Throttle(SLOW_FPS)
-        self.objective = objective or class_address(lens.classes[:2][-1])
+        self.objective = objective or str(nl.logit(lens.classes[:2][-1]))
         self.learning_rate, self.steps, self.seed = learning_rate, steps, seed
         self._view = AscentView(self, self._count, notice)
-        self.observe(lambda _: self._view.show_status(), ["status", "error"])
+        self.observe(lambda _: self._view.show_status(), "status")
         self._draw()
         self._open(self._view, "nl-studio")
         self.observe(lambda _: self._draw(), "seed")
@@ -213,7 +213,7 @@ class AscentStudio(JudgedCard):
         """Go back to the start and show it; choose what the Grad-CAMs are to show evidence for."""
         start = self._starts[[self.start_index]]
         probabilities = self.lens.probabilities(start)
-        target = class_address(self.lens.classes[int(probabilities[0].argmax())])
+        target = str(nl.logit(self.lens.classes[int(probabilities[0].argmax())]))
         try:
             objective = self.lens[self.objective]
             if "output" in objective.layers:

@@ -23,9 +23,9 @@ from neurolens_widgets.parts import box, button, field
 from neurolens_widgets.readouts import (
     NOW_COLOUR,
     START_COLOUR,
+    ErrorBox,
     ObjectiveChart,
-    class_address,
-    error_box,
+    notices,
     prediction,
     probability_bars,
     style_sheet,
@@ -47,12 +47,12 @@ class AscentView:
     def __init__(self, studio: "AscentStudio", count: int, notice: str):
         self.studio = studio
         self._head = text("", "nl-head")
-        self._status, self._errors = text("", "nl-status"), text("", "nl-errors")
+        self._status, self._errors = text("", "nl-status"), ErrorBox()
         self._spoken = text("", "nl-spoken")  # the status as a screen reader says it: not each step
         self.parts = [
             style_sheet(),
             self._head,
-            *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
+            *notices(notice),
             self._start(count),
             self._settings(),
             self._status,
@@ -86,7 +86,7 @@ class AscentView:
 
     def _settings(self) -> widgets.Widget:
         studio, lens = self.studio, self.studio.lens
-        logits = {name: class_address(name) for name in lens.classes}
+        logits = {name: str(nl.logit(name)) for name in lens.classes}
         softmaxes = [address.replace("logit:", "softmax:", 1) for address in logits.values()]
         self._address = widgets.Combobox(
             options=[*logits.values(), *softmaxes, *lens.layers][:MOST_COMPLETIONS],
@@ -197,6 +197,10 @@ class AscentView:
         self._chart_head.value = f"<h4>{escape(studio.climbed)} <span>{reading}</span></h4>"
         self.show_status()
 
+    def show_error(self) -> None:
+        """Show what went wrong, or that nothing did."""
+        self._errors.show(self.studio.error, self.studio.traceback)
+
     def show_status(self) -> None:
         studio = self.studio
         status = studio.status
@@ -207,8 +211,6 @@ class AscentView:
         self._status.value = f"<p>{escape(studio.summary())}</p>"
         if status != "running":
             self._spoken.value = self._status.value
-        self._errors.value = error_box(studio.error, studio.traceback)
-        self._errors.layout.display = None if studio.error else "none"
         self._rate.continuous_update = status == "running"  # a drag is felt at once; else a typed number stays exact
         self._run.description = "Resume" if status == "paused" else "Run"
         for control, usable in ((self._pause, status == "running"), (self._stop, status in ("running", "paused"))):

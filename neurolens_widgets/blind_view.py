@@ -14,7 +14,7 @@ from PIL import Image
 from neurolens_widgets.canvas import RGBA, enlargement, shrunk
 from neurolens_widgets.frame import png
 from neurolens_widgets.parts import box, button
-from neurolens_widgets.readouts import error_box, style_sheet, text
+from neurolens_widgets.readouts import ErrorBox, style_sheet, text
 
 if TYPE_CHECKING:
     from neurolens_widgets.blind_vote import BlindVote
@@ -65,7 +65,7 @@ class BlindView:
             crisp=scale >= 1,
         )
         self.front.on_msg(self._heard)
-        self._head, self._errors, self._truth = text("", "nl-head"), text("", "nl-errors"), text("", "nl-truth")
+        self._head, self._errors, self._truth = text("", "nl-head"), ErrorBox(), text("", "nl-truth")
         self.undo = button("Undo", "undo", "Take the last vote back", lambda: vote.attempt(vote.undo), "nl-undo")
         self.reveal = button(
             "", "eye", "End the vote and show the truth", lambda: vote.attempt(vote.reveal), "nl-reveal"
@@ -105,8 +105,7 @@ class BlindView:
     def show_error(self) -> None:
         """Show what went wrong, or that nothing did."""
         message = self.vote.error or self.vote.message
-        self._errors.value = error_box(message, self.vote.traceback)
-        self._errors.layout.display = None if message else "none"
+        self._errors.show(message, self.vote.traceback)
 
     def _report(self) -> str:
         """Return the tests in sentences, and a table of what was said of each source's pictures."""

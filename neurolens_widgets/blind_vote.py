@@ -87,7 +87,6 @@ class BlindVote(Card):
         super().__init__()
         self._voting = threading.RLock()  # two clicks may be handled in two threads
         self._open(BlindView(self), "nl-blind")
-        self.observe(lambda _: self._view.show_error(), "error")
 
     @property
     def file(self) -> Path:

@@ -58,6 +58,7 @@ class Card(widgets.VBox):
         """Show the view's parts."""
         self._view = view
         self.children = [*view.parts, CardFront(self.leave)]
+        self.observe(lambda _: view.show_error(), "error")
         for name in ("nl-card", *css):
             self.add_class(name)
         end_at_interrupt(self)

@@ -1,6 +1,5 @@
 """How does a network group what it knows? Its categories' spanning tree and hierarchy, merge by merge: §3.1."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -94,7 +93,6 @@ class CategoryMap(LayerKeeper, JudgedCard):
         self.observe(lambda _: self._rearrange(), "noise")
         self.observe(lambda _: self._view.show_step(), "step")
         self.observe(lambda _: self._view.show_category(), "category")
-        self.observe(lambda _: self._view.show_error(), "error")
 
     @traitlets.validate("network", "layer", "category")
     def _valid_name(self, proposal: dict[str, Any]) -> str:
@@ -172,8 +170,7 @@ class CategoryMap(LayerKeeper, JudgedCard):
 
     def still(self) -> Image.Image:
         """Return both trees as one picture."""
-        drawn = nl.figures.category_map(self.categories)
-        return Image.open(io.BytesIO(drawn._repr_png_())).convert("RGB")
+        return nl.figures.category_map(self.categories).image()
 
     def __repr__(self) -> str:
         return f"CategoryMap({self.summary()})"
@@ -210,6 +207,7 @@ class CategoryMap(LayerKeeper, JudgedCard):
         if not self._fits(change):
             return
         self.left = ""
+        self._fail(None)
         if (self.network, self.layer) in self._known:
             self._take()
         else:

@@ -13,13 +13,14 @@ import traitlets
 from neurolens.figures import tree_layout
 
 from neurolens_widgets.canvas import Pixels, Tiles, enlargement, paint
-from neurolens_widgets.parts import Choices, Head, box, close_all
+from neurolens_widgets.parts import Choices, Head, box
 from neurolens_widgets.readouts import (
     FLIP_COLOUR,
     NOW_COLOUR,
     START_COLOUR,
+    ErrorBox,
     bare_figure,
-    error_box,
+    notices,
     round_ticks,
     style_sheet,
     text,
@@ -41,9 +42,9 @@ class CategoryView:
     def __init__(self, shown: "CategoryMap"):
         self.map = shown
         notice = shown.study.notice
-        self.head, self._errors = Head("Category map", shown.stop), text("", "nl-errors")
+        self.head, self._errors = Head("Category map", shown.stop), ErrorBox()
         self._networks = Choices({n: n for n in shown.networks}, lambda n: setattr(shown, "network", n), "nl-networks")
-        self._layers = widgets.HBox()
+        self._layers = Choices({}, lambda n: setattr(shown, "layer", n), "nl-layers")
         noise = widgets.Checkbox(description="noise as a category", indent=False, layout=widgets.Layout(width="auto"))
         traitlets.link((shown, "noise"), (noise, "value"))
         self.verdicts = Verdicts(shown.show_failure)
@@ -51,7 +52,7 @@ class CategoryView:
         self.parts = [
             style_sheet(),
             self.head,
-            *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
+            *notices(notice),
             box(controls, "nl-settings", "nl-tabs", row=True),
             self._errors,
             self._trees(),
@@ -102,27 +103,16 @@ class CategoryView:
         self._mistakes = Tiles(size, None, columns=MISTAKES).add_class("nl-mistakes")
         self._captions = [text("", "nl-caption"), text("", "nl-caption")]
         self._choices = Choices({}, lambda name: setattr(self.map, "category", name), "nl-names")
-        self._names = box([self._choices], "nl-tabs")
         pictures = zip((self._mean, self._mistakes), self._captions, strict=True)
         pair = (box([canvas, words], "nl-figure") for canvas, words in pictures)
-        return box([self._names, box([*pair], "nl-wrap", "nl-picked", row=True)], "nl-stage")
+        names = box([self._choices], "nl-tabs")
+        return box([names, box([*pair], "nl-wrap", "nl-picked", row=True)], "nl-stage")
 
     def show_map(self) -> None:
         """Draw the trees of the network and layer shown."""
         shown, names = self.map, self.map.categories.names
-        if tuple(self._choices.buttons) != names:
-            old, self._choices = (
-                self._choices,
-                Choices({n: n for n in names}, lambda name: setattr(shown, "category", name), "nl-names"),
-            )
-            self._names.children = [self._choices]
-            close_all([old])
-        stages = {name: name for name in shown.lens.stages}
-        if [one.description for one in self._layers.children] != [*stages]:
-            gone, choices = self._layers.children, Choices(stages, lambda n: setattr(shown, "layer", n), "nl-layers")
-            self._layer_choices = choices
-            self._layers.children = choices.children
-            close_all(gone)
+        self._choices.offer({name: name for name in names})
+        self._layers.offer({name: name for name in shown.lens.stages})
         self._draw_tree()
         self._draw_dendrogram()
         merges = len(shown.hierarchy.merges)
@@ -190,7 +180,7 @@ class CategoryView:
         about = shown.left + ", ".join(shown.categories.about.values())
         self.head.show(about, f"measuring {shown.layer}" if shown.measuring else "")
         self._networks.mark(shown.network)
-        self._layer_choices.mark(shown.layer)
+        self._layers.mark(shown.layer)
 
     def show_step(self) -> None:
         """Draw the merges made, the next pair, and the distances it is chosen by."""
@@ -264,8 +254,7 @@ class CategoryView:
 
     def show_error(self) -> None:
         """Show what went wrong, or that nothing did."""
-        self._errors.value = error_box(self.map.error, self.map.traceback)
-        self._errors.layout.display = None if self.map.error else "none"
+        self._errors.show(self.map.error, self.map.traceback)
 
 
 def _box(name: str) -> dict[str, float]:

@@ -93,7 +93,6 @@ class FilterPicker(JudgedCard):
         self.observe(self._pick, "unit")
         self.observe(lambda _: self._rearrange(), ["sort", "target"])
         self.observe(self._keep_label, ["label", "note"])
-        self.observe(lambda _: self._view.show_error(), "error")
 
     @classmethod
     def of(cls, study: nl.Study, network: str, **options: Any) -> "FilterPicker":
@@ -160,6 +159,11 @@ class FilterPicker(JudgedCard):
     def stop(self) -> None:
         """End the climb after the current step; the best image so far stays."""
         self._climber.stop()
+
+    def leave(self) -> None:
+        """Also end what is being measured."""
+        self._measurer.stop()
+        super().leave()
 
     def open_studio(self) -> None:
         """Open the unit in an `AscentStudio` below, starting from noise."""

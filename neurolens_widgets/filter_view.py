@@ -16,7 +16,7 @@ import traitlets
 from neurolens_widgets.canvas import RGBA, Pixels, Tiles, enlargement, framed, paint, rgba
 from neurolens_widgets.labels import KINDS
 from neurolens_widgets.parts import Choices, box, button, field
-from neurolens_widgets.readouts import HistogramChart, class_bars, error_box, style_sheet, text
+from neurolens_widgets.readouts import ErrorBox, HistogramChart, class_bars, notices, style_sheet, text
 from neurolens_widgets.verdicts import Verdicts
 
 if TYPE_CHECKING:
@@ -39,13 +39,20 @@ class FilterView:
     def __init__(self, picker: "FilterPicker", notice: str):
         self.picker = picker
         self._channels: list[int] = []
-        self._head, self._errors, self._order = text("", "nl-head"), text("", "nl-errors"), text("", "nl-order")
+        self._head, self._errors, self._order = text("", "nl-head"), ErrorBox(), text("", "nl-order")
         self.grid = Tiles(picker.filters.lens.size, self._choose, gap=GAP, leave=self._leave).add_class("nl-grid")
         self._slider = widgets.IntSlider(readout=False, continuous_update=False, layout=widgets.Layout(width="auto"))
         self._slider.add_class("nl-slider").observe(lambda change: self._choose(change["new"]), "value")
-        notices = [text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []
         filters = box([self._order, self.grid, self._slider], "nl-filters")
-        self.parts = [style_sheet(), self._head, *notices, self._settings(), self._errors, filters, self._unit()]
+        self.parts = [
+            style_sheet(),
+            self._head,
+            *notices(notice),
+            self._settings(),
+            self._errors,
+            filters,
+            self._unit(),
+        ]
 
     def _settings(self) -> widgets.Widget:
         picker, scan = self.picker, self.picker.filters.scan
@@ -224,8 +231,7 @@ class FilterView:
     def show_error(self) -> None:
         """Show what went wrong, or that nothing did."""
         message = self.picker.error or self.picker.labels.message
-        self._errors.value = error_box(message, self.picker.traceback)
-        self._errors.layout.display = None if message else "none"
+        self._errors.show(message, self.picker.traceback)
 
     def pictures(self) -> list[tuple[RGBA, str, str]]:
         """Return what the canvases show: pixels, title and reading."""

@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurolens_widgets.readouts import class_address
-
 SORTS = ("selectivity", "preference", "sparsity", "contribution", "number")
 MOST_IMAGES, TOGETHER = 100, 20  # that a contribution is measured on, and how many at a time
 
@@ -97,7 +95,7 @@ class Filters:
         sums = np.zeros(len(self.scan.units[layer]))
         for first in range(0, len(images), TOGETHER):
             some = images[first : first + TOGETHER].rgb()
-            added = nl.contributions(self.lens, some, class_address(target), layer, method="gradient")
+            added = nl.contributions(self.lens, some, nl.logit(target), layer, method="gradient")
             sums += added.values.numpy().sum(0)
             if first + TOGETHER >= len(images):
                 self.added[layer, target] = sums / len(images)

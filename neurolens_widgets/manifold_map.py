@@ -91,7 +91,6 @@ class ManifoldMap(LayerKeeper, Card):
         self.observe(lambda _: self._view.show_selected(), "hidden")
         self.observe(lambda _: self._view.show_selection(), "selected")
         self.observe(lambda _: self._view.show_image(), "image")
-        self.observe(lambda _: self._view.show_error(), "error")
 
     @traitlets.validate("network", "layer")
     def _valid_name(self, proposal: dict[str, Any]) -> str:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from neurolens_widgets.canvas import RGBA, Pixels, Tiles, enlargement, paint
-from neurolens_widgets.parts import Choices, Head, box, button, close_all, field
+from neurolens_widgets.parts import Choices, Head, box, button, field
 from neurolens_widgets.points import draw_points, legend_style, overlay
-from neurolens_widgets.readouts import error_box, style_sheet, text
+from neurolens_widgets.readouts import ErrorBox, notices, style_sheet, text
 
 if TYPE_CHECKING:
     from neurolens_widgets.manifold_map import ManifoldMap
@@ -40,12 +40,12 @@ class ManifoldView:
         self._places: list[int] = []  # the images selected and shown
         self._seen = np.zeros((0, 3))
         notice = shown.study.notice
-        self.head, self._errors = Head("Manifold map", shown.stop), text("", "nl-errors")
+        self.head, self._errors = Head("Manifold map", shown.stop), ErrorBox()
         self.parts = [
             style_sheet(),
             text(f"<style>{legend_style()}</style>", "nl-style"),
             self.head,
-            *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
+            *notices(notice),
             self._settings(),
             self._errors,
             box([self._plot(), self._side()], "nl-stage", "nl-plane", row=True),
@@ -61,7 +61,7 @@ class ManifoldView:
         methods = {name: name.upper() for name in shown.traits()["method"].values}
         self._methods = Choices(methods, lambda name: setattr(shown, "method", name), "nl-methods")
         self._networks = Choices({n: n for n in shown.networks}, lambda n: setattr(shown, "network", n), "nl-networks")
-        self._layers = box([], "nl-layers-of", row=True)
+        self._layers = Choices({}, lambda name: setattr(self.map, "layer", name), "nl-layers")
         self._of_features = box([self._networks, self._layers], "nl-of-features", row=True)
         return box([box([self._whats, self._methods], row=True), self._of_features], "nl-settings", "nl-tabs")
 
@@ -155,13 +155,8 @@ class ManifoldView:
         self._whats.mark("raw" if shown.raw else "features")
         self._methods.mark(shown.method)
         self._networks.mark(shown.network)
-        stages = {name: name for name in shown.lens.stages}
-        if [one.description for one in self._layers.children] != [*stages]:
-            gone = self._layers.children
-            self._stages = Choices(stages, lambda n: setattr(shown, "layer", n), "nl-layers")
-            self._layers.children = self._stages.children
-            close_all(gone)
-        self._stages.mark(shown.layer)
+        self._layers.offer({name: name for name in shown.lens.stages})
+        self._layers.mark(shown.layer)
         self._of_features.layout.display = "none" if shown.raw else None
 
     def show_image(self, *also: Pixels) -> None:
@@ -209,8 +204,7 @@ class ManifoldView:
 
     def show_error(self) -> None:
         """Show what went wrong, or that nothing did."""
-        self._errors.value = error_box(self.map.error, self.map.traceback)
-        self._errors.layout.display = None if self.map.error else "none"
+        self._errors.show(self.map.error, self.map.traceback)
 
     def _on_map(self, places: NDArray[Any] | list[int]) -> NDArray[np.float64]:
         """Return where points are drawn, in CSS pixels from the upper left."""

@@ -60,11 +60,22 @@ class Choices(widgets.HBox):
     """
 
     def __init__(self, labels: Mapping[str, str], press: Callable[[str], object], *css: str):
-        self.buttons = {
-            name: button(label, "", name, partial(press, name), f"{css[0]}-one") for name, label in labels.items()
-        }
-        super().__init__([*self.buttons.values()])
+        self.buttons: dict[str, widgets.Button] = {}
+        self._press, self._css = press, f"{css[0]}-one"
+        super().__init__()
         with_classes(self, *css)
+        self.offer(labels)
+
+    def offer(self, labels: Mapping[str, str]) -> None:
+        """Let these be the choices, where they are others than before."""
+        if [(name, one.description) for name, one in self.buttons.items()] == [*labels.items()]:
+            return
+        gone = self.children
+        self.buttons = {
+            name: button(label, "", name, partial(self._press, name), self._css) for name, label in labels.items()
+        }
+        self.children = [*self.buttons.values()]
+        close_all(gone)
 
     def mark(self, chosen: str) -> None:
         """Show this one as chosen; a name that is on no button shows none."""

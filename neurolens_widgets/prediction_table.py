@@ -1,6 +1,5 @@
 """Where does what a network never saw go? Table 1 as a heat map, with the images behind each cell: §2.5."""
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,7 +62,6 @@ class PredictionTable(Card):
         self.observe(self._look_elsewhere, "network")
         self.observe(lambda _: self._pick(), ["row", "column"])
         self.observe(lambda _: self._view.show_image(), "image")
-        self.observe(lambda _: self._view.show_error(), "error")
 
     @traitlets.validate("network", "row", "column")
     def _valid_name(self, proposal: dict[str, Any]) -> str:
@@ -123,8 +121,7 @@ class PredictionTable(Card):
 
     def still(self) -> Image.Image:
         """Return the table as one picture."""
-        heat = nl.figures.prediction_heat(self.table, self.source)
-        return Image.open(io.BytesIO(heat._repr_png_())).convert("RGB")
+        return nl.figures.prediction_heat(self.table, self.source).image()
 
     @property
     def source(self) -> str:

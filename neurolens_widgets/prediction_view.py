@@ -9,7 +9,7 @@ from neurolens.statistics import percent
 
 from neurolens_widgets.canvas import Pixels, Tiles, enlargement, paint, table
 from neurolens_widgets.parts import Choices, Head, box, button
-from neurolens_widgets.readouts import class_bars, error_box, style_sheet, text
+from neurolens_widgets.readouts import ErrorBox, class_bars, notices, style_sheet, text
 
 if TYPE_CHECKING:
     from neurolens_widgets.prediction_table import PredictionTable
@@ -25,12 +25,12 @@ class PredictionView:
     def __init__(self, shown: "PredictionTable"):
         self.shown = shown
         notice = shown.study.notice
-        self.head, self._errors = Head("Prediction table", shown.stop), text("", "nl-errors")
+        self.head, self._errors = Head("Prediction table", shown.stop), ErrorBox()
         self._networks = Choices({n: n for n in shown.networks}, lambda n: setattr(shown, "network", n), "nl-networks")
         self.parts = [
             style_sheet(),
             self.head,
-            *([text(f"<p>{escape(notice)}</p>", "nl-notice")] if notice else []),
+            *notices(notice),
             box([self._networks], "nl-settings", "nl-tabs"),
             self._errors,
             box([self._table(), self._behind()], "nl-stage", "nl-cells-and-images", row=True),
@@ -119,8 +119,7 @@ class PredictionView:
 
     def show_error(self) -> None:
         """Show what went wrong, or that nothing did."""
-        self._errors.value = error_box(self.shown.error, self.shown.traceback)
-        self._errors.layout.display = None if self.shown.error else "none"
+        self._errors.show(self.shown.error, self.shown.traceback)
 
     def _choose(self, place: int) -> None:
         self.shown.pick(*self._places[place])

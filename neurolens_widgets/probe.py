@@ -19,7 +19,7 @@ from neurolens_widgets.canvas import rgba
 from neurolens_widgets.card import Card
 from neurolens_widgets.frame import draw_still
 from neurolens_widgets.parts import Head, box, button, field
-from neurolens_widgets.readouts import error_box, style_sheet, text
+from neurolens_widgets.readouts import ErrorBox, style_sheet, text
 from neurolens_widgets.runner import Runner
 
 STATIC = Path(__file__).parent / "static"
@@ -73,7 +73,6 @@ class Probe(Card):
         self._runner = Runner(lambda found, final: None, self._over, tell=self._told)
         self.network = network
         self._open(ProbeView(self), "nl-probe-card")
-        self.observe(lambda _: self._view.show_error(), "error")
         self.observe(lambda _: self._view.show_head(), "network")
 
     @traitlets.validate("network")
@@ -173,7 +172,7 @@ class ProbeView:
     def __init__(self, card: Probe):
         self._card = card
         self.head = Head("Probe", card.stop)
-        self._errors, self._shown = text("", "nl-errors"), text("", "nl-probe-shown", "nl-stage")
+        self._errors, self._shown = ErrorBox(), text("", "nl-probe-shown", "nl-stage")
         self._which = widgets.Dropdown(options=card.networks, value=card.network)
         traitlets.link((card, "network"), (self._which, "value"))
         self._save = button("Save the page", "download", f"Writes {REPORT} beside the notebook", self._write, "nl-save")
@@ -208,7 +207,7 @@ class ProbeView:
 
     def show_error(self) -> None:
         """Show the error, or that there is none."""
-        self._errors.value = error_box(self._card.error, self._card.traceback)
+        self._errors.show(self._card.error, self._card.traceback)
 
     def _write(self) -> None:
         self._card.attempt(self._tell)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import bqplot
 import ipywidgets as widgets
-import neurolens as nl
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from neurolens.statistics import percent
@@ -30,12 +29,6 @@ def text(html: str = "", *css: str) -> widgets.HTML:
     for name in css:
         piece.add_class(name)
     return piece
-
-
-def class_address(name: str) -> str:
-    """Return the address of a class's logit, quoted where the name needs it."""
-    quoted = name.replace("\\", r"\\").replace('"', r"\"")
-    return str(nl.parse(f'logit:"{quoted}"'))
 
 
 def prediction(classes: Sequence[str], probabilities: NDArray[np.float64]) -> str:
@@ -81,12 +74,24 @@ def swatches(**colours: str) -> str:
     return "".join(pieces)
 
 
-def error_box(message: str, trace: str) -> str:
-    """Return an error as a readable line, with the traceback to unfold; nothing where there is no error."""
-    if not message:
-        return ""
-    details = f"<details><summary>Traceback</summary><pre>{escape(trace)}</pre></details>" if trace else ""
-    return f'<div class="nl-error" role="alert"><b>{escape(message)}</b>{details}</div>'
+def notices(words: str) -> list[widgets.Widget]:
+    """Return the part that says what a learner should know beforehand; none where there is nothing to say."""
+    return [text(f"<p>{escape(words)}</p>", "nl-notice")] if words else []
+
+
+class ErrorBox(widgets.HTML):
+    """An error as a readable line, with the traceback to unfold; nothing where there is no error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_class("nl-errors")
+        self.show("", "")
+
+    def show(self, message: str, trace: str) -> None:
+        """Show this error, or hide where there is none."""
+        details = f"<details><summary>Traceback</summary><pre>{escape(trace)}</pre></details>" if trace else ""
+        shown = f'<div class="nl-error" role="alert"><b>{escape(message)}</b>{details}</div>'
+        self.value, self.layout.display = (shown, None) if message else ("", "none")
 
 
 class ObjectiveChart:

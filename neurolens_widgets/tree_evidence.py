@@ -70,18 +70,3 @@ def _scanned(known: Filters, unit: nl.LayerUnit) -> Evidence:
     ]
     edges, counts, _ = known.histogram(unit)
     return Evidence(top, f"all {len(known.scan)} test images", optimum, of, edges, counts)
-
-
-def find_nodes(tree: nl.PredictionTree, address: str) -> list[int]:
-    """Return the nodes whose critical filter has this address, from the root down; a channel stands for its neurons.
-
-    Raises:
-        ValueError: If the tree has no such filters.
-    """
-    filters, n = tree.filters, len(tree.images)
-    unit = nl.parse(address).terms[0][1]
-    neurons = f"{address}N" if len(filters.shape) > 1 and getattr(unit, "neuron", 0) is None else ""
-    filters.index(f"{neurons}0" if neurons else address)
-    critical = (filters.address(merge.filter) for merge in tree.merges)
-    found = [n + i for i, one in enumerate(critical) if one == address or (neurons and one.startswith(neurons))]
-    return found[::-1]

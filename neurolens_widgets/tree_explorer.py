@@ -7,7 +7,6 @@ tree in red, and a second one in blue; a bar for each node on the way says how a
 arrow keys go along it.
 """
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import traitlets
 from neurolens.figures.base import Picture
 from PIL import Image
 
-from neurolens_widgets.tree_evidence import Evidence, find_evidence, find_nodes
+from neurolens_widgets.tree_evidence import Evidence, find_evidence
 from neurolens_widgets.tree_front import draw_page, where_they_part
 from neurolens_widgets.tree_growing import GrowingCard
 from neurolens_widgets.tree_images import NONE, Pictures, Thumbnails
@@ -89,7 +88,6 @@ class TreeExplorer(GrowingCard):
         self.observe(lambda _: self._act(self._view.show_selected), "selected")
         self.observe(lambda _: self._act(self._find_paths, self._view.show_paths), ["image", "other"])
         self.observe(lambda _: self._act(self._find, self._view.show_paths), "search")
-        self.observe(lambda _: self._view.show_error(), "error")
 
     @traitlets.validate("selected", "image", "other")
     def _valid_number(self, proposal: dict[str, Any]) -> int:
@@ -106,7 +104,7 @@ class TreeExplorer(GrowingCard):
         address = proposal["value"].strip()
         if address:
             address = address if "." in address else f"{self.tree.filters.layer}.{address}"  # C182 is enough
-            find_nodes(self.tree, address)
+            self.tree.served(address)
         return address
 
     @property
@@ -138,7 +136,7 @@ class TreeExplorer(GrowingCard):
     def hits(self) -> list[int]:
         """The nodes that the search found; none in a tree without such a filter."""
         try:
-            return find_nodes(self.tree, self.search) if self.search else []
+            return list(self.tree.served(self.search)) if self.search else []
         except ValueError:  # it was typed for another layer
             return []
 
@@ -199,9 +197,7 @@ class TreeExplorer(GrowingCard):
 
     def still(self) -> Image.Image:
         """Return what is open of the tree, or its largest branches, as one picture."""
-        file = io.BytesIO()
-        self._page().savefig(file, format="png")
-        return Image.open(file).convert("RGB")
+        return self._page().image()
 
     def summary(self) -> str:
         """Return what is shown, in one line."""

@@ -123,11 +123,12 @@ class GrowingCard(JudgedCard):
             return
         if self.places.study(self.study_name) is not None:
             self._settle(self.places.fit(self._place))
+        self._fail(None)
         if self._place in self.places.trees:
             self._take()
+            self._view.show_head()
         else:
             self._start()
-        self._view.show_head()
 
     def _start(self) -> None:
         """Grow what is asked for, in the background."""

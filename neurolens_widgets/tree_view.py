@@ -12,7 +12,7 @@ import numpy as np
 
 from neurolens_widgets.canvas import Tiles, paint
 from neurolens_widgets.parts import Choices, Head, box, button, field
-from neurolens_widgets.readouts import error_box, style_sheet, text
+from neurolens_widgets.readouts import ErrorBox, style_sheet, text
 from neurolens_widgets.tree_front import TreeFront, describe, describe_path
 from neurolens_widgets.tree_growing import PLACE
 from neurolens_widgets.tree_node_view import NodeView
@@ -38,7 +38,7 @@ class TreeView:
     def __init__(self, explorer: "TreeExplorer"):
         self.explorer = explorer
         self.head = Head("Prediction tree", explorer.stop)
-        self._errors, self._message = text("", "nl-errors"), text("", "nl-message")
+        self._errors, self._message = ErrorBox(), text("", "nl-message")
         self.front = TreeFront()
         self.front.on_msg(lambda _, content, buffers: self._hear(content, buffers))
         self.front.observe(lambda change: setattr(explorer, "selected", change["new"]), "selected")
@@ -196,8 +196,7 @@ class TreeView:
 
     def show_error(self) -> None:
         """Show what went wrong, or that nothing did."""
-        self._errors.value = error_box(self.explorer.error, self.explorer.traceback)
-        self._errors.layout.display = None if self.explorer.error else "none"
+        self._errors.show(self.explorer.error, self.explorer.traceback)
 
     def _set(self, name: str, value: str | None) -> None:
         if not self._setting and value is not None:
@@ -251,7 +250,7 @@ class TreeView:
     def _take_picture(self, name: str, content: memoryview | None = None) -> None:
         """Trace a picture of the reader's own, from a file; one too large for a message comes without content."""
         if content is None:
-            raise ValueError(f"`{name}` must be a picture of 8 MB at most; make it smaller, or choose another")
+            raise ValueError(f"`{name}` must be a picture that can be read, of 8 MB at most; shrink or choose another")
         explorer = self.explorer
         picture = nl.read_picture(bytes(content), explorer.lens.size, name)
         setattr(explorer, self._slot, explorer.pictures.add(picture))

@@ -113,6 +113,12 @@ def test_mistakes_are_refused_before_anything_is_measured(tmp_path, monkeypatch,
     damaged = tmp_path / "results.json"
     damaged.write_text("{")
     assert "is damaged" in refused("run", "umap", "--study", "planted", "--out", str(damaged))
+
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert "No space left" in refused("run", "umap", "--study", "planted", "--out", str(tmp_path / "out.json"))
     monkeypatch.undo()
     assert "`budget` (='quick') must be one of fast" in refused(
         "run", "umap", "--study", "planted", "--budget", "quick"

@@ -2,8 +2,7 @@ import re
 from dataclasses import dataclass
 
 import pytest
-from neurolens import course
-from neurolens.course import lesson
+from neurolens import course, lesson
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from dataclasses import replace
 import neurolens as nl
 import numpy as np
 import torch
-from neurolens.claims.noise import explain_noise
 from neurolens.claims.outsiders import TABLE_1
-from neurolens.figures.outsiders import logit_bars, noise_reasons, noise_to_images, noise_winners, prediction_heat
+from neurolens.figures.outsiders import logit_bars, noise_to_images, noise_winners, prediction_heat
 from neurolens.visualization.outsiders import PredictionTable, logit_terms, noise_kinds, noise_path, prediction_table
 from PIL import Image
 
@@ -45,6 +44,4 @@ def test_figures_of_noise(network):
     assert f"{best} {table.share('1/f²', best).value:.0%}" in text
     terms = logit_terms(lens, images, {"noise": kinds["the paper's"]})
     assert "wᵀx" in drawn(logit_bars(terms, "some images"))
-    reasons = noise_reasons([explain_noise(terms, images)], "some images")
-    assert "high-frequency share of raw images" in drawn(reasons)
     assert "fox" in drawn(noise_to_images(prediction_table(lens, noise_path(images, 3)), "some images"))

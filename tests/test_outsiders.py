@@ -42,7 +42,6 @@ def test_a_table_by_hand(table):
     assert table.shares[[0, 2]].tolist() == [[0.25, 0.75], [0.5, 0.5]]
     assert table.favourite("horse") == "dog"
     assert table.filled == ("horse", "ship")
-    assert table.mean_confidence("horse").value == pytest.approx((0.9 + 0.6 + 0.8 + 0.7) / 4)
     entropy = -(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75))
     assert table.evenness[[0, 2]].tolist() == pytest.approx([entropy, 1])
     assert repr(table) == "PredictionTable(toy, 6 images: horse → dog 75.0%, ship → cat 50.0%)"
@@ -75,7 +74,6 @@ def test_a_row_without_images_is_a_defined_result(table):
     assert table.evenness[1].isnan()
     share = table.share("truck", "dog")
     assert (math.isnan(share.value), share.low, share.high, share.n) == (True, 0, 1, 0)
-    assert math.isnan(table.mean_confidence("truck").value)
 
 
 def test_unknown_cells_are_refused(table):

@@ -55,6 +55,18 @@ def test_a_folder_becomes_a_study(folder):
     assert make_study(small(folder, pairs=dict(made.pairs)), progress=False).lens("all").fingerprint == first
 
 
+def test_chosen_pairs_are_kept_for_the_same_folder_only(folder, tmp_path):
+    chosen = make_study(small(folder), progress=False).pairs
+    swapped = {pair: tuple(reversed(names)) for pair, names in chosen.items()}
+    small(folder.resolve(), pairs=swapped).save()  # so that what is kept differs from what would be chosen
+    assert make_study(small(folder), progress=False).pairs == swapped
+    folder.rename(tmp_path / "moved")
+    assert make_study(small(tmp_path / "moved"), progress=False).pairs == chosen
+    (tmp_path / "moved" / "rose").rename(tmp_path / "moved" / "blush")
+    renamed = make_study(small(tmp_path / "moved"), progress=False)
+    assert {*renamed.train.classes} == {"red", "blush", "sky", "leaf"}
+
+
 def test_more_pictures_or_another_size_train_anew(folder):
     """So that no network is tested on what it learned from: new files may send old ones to the other split."""
     first = make_study(small(folder), progress=False)

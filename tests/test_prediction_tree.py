@@ -82,6 +82,9 @@ def test_nodes_are_found_by_their_critical_filter(tree):
         address = FILTERS.address(index)
         served = tree.served(address)
         assert list(served) == sorted((n for n in range(24) if tree[n].critical == address), reverse=True)
+    for channel in range(4):
+        neurons = {n for neuron in range(4) for n in tree.served(f"layer4.C{channel}N{neuron}")}
+        assert tree.served(f"layer4.C{channel}") == tuple(sorted(neurons, reverse=True))
     with pytest.raises(ValueError, match=r"must be one of the 16 filters layer4\.C0N0 … layer4\.C3N3"):
         tree.served("layer3.C0N0")
 

@@ -94,6 +94,8 @@ def test_sixteen_bits_animation_transparency_and_a_lying_ending(tmp_path):
     assert read_picture(tmp_path / "clear.png", (8, 8)).min() == 1
     save(tmp_path / "really.jpg", format="PNG")
     assert read_picture(tmp_path / "really.jpg", (8, 8)).shape == (3, 8, 8)
+    (tmp_path / "._really.jpg").write_bytes(b"what macOS leaves beside a picture")
+    assert [file.name for file in find_pictures([tmp_path])] == ["clear.png", "deep.png", "moving.gif", "really.jpg"]
 
 
 @pytest.mark.parametrize(

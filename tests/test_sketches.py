@@ -48,7 +48,7 @@ def test_extremes_are_the_sorted_table(case, sign):
     for found in (streamed, added(empty, pieces, order)):
         for unit in range(table.shape[1]):
             ranked = sorted(range(len(table)), key=lambda i: (-sign * table[i, unit].item(), i))[:K]
-            assert found.images[: len(ranked), unit].tolist() == ranked
+            assert found.images[: len(ranked), unit].tolist() == found.seen(unit).tolist() == ranked
             assert torch.equal(found.values[: len(ranked), unit], table[ranked, unit])
             assert (found.positions[: len(ranked), unit] == 1).all()
             assert (found.images[len(ranked) :, unit] == NOBODY).all()

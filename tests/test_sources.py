@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from neurolens.studies import sources
+from neurolens.studies.pictures import read_picture
 from neurolens.studies.sources import download_cifar10, first_images, load_images
 from PIL import Image
 
@@ -180,8 +181,29 @@ def test_other_modes_are_converted_and_said(tree, mode):
     Image.fromarray(array).save(tree / "train" / "apple" / "0.png")
     with pytest.warns(UserWarning, match=rf"converted to RGB: 1 × {mode}"):
         images = load_images(tree, "train", progress=False)
-    oracle = np.stack([array] * 3) if mode == "L" else array[..., :3].transpose(2, 0, 1)
-    assert torch.equal(images.pixels[0], torch.from_numpy(oracle))
+    if mode == "L":
+        oracle = np.stack([array] * 3)
+    else:
+        share = array[..., 3:] / 255
+        oracle = (share * array[..., :3] + (1 - share) * 255).transpose(2, 0, 1)
+    assert np.abs(images.pixels[0].numpy() - oracle).max() <= 1
+
+
+def test_a_study_s_picture_is_read_as_a_probed_one(tree):
+    """Upright as its EXIF says, its transparent places white."""
+    camera, orientation = Image.fromarray(picture(6, size=(8, 20))), Image.Exif()
+    orientation[274] = 6  # the camera was held sideways
+    place = tree / "train" / "apple"
+    camera.save(place / "0.png", exif=orientation)
+    Image.fromarray(picture(7, size=(8, 20), mode="RGBA")).save(place / "1.png")
+    with pytest.warns(UserWarning, match="transparent places white"):
+        images = load_images(tree, "train", size=(16, 16), progress=False)
+    for i in range(3):
+        read = read_picture(place / f"{i}.png", (16, 16))
+        assert torch.equal(images.pixels[i], (read * 255).round().to(torch.uint8))
+    upright = np.rot90(np.asarray(camera), -1)  # 20 × 8 pixels: its middle 8 × 8 are kept
+    middle = np.asarray(Image.fromarray(upright[6:14]).resize((16, 16), Image.Resampling.LANCZOS))
+    assert np.abs(images.pixels[0].numpy() - middle.transpose(2, 0, 1).astype(int)).mean() < 3
 
 
 def test_what_was_converted_is_still_said_when_it_comes_from_the_cache(tree):

@@ -1,5 +1,6 @@
 """Where derived files live, and how they are written: whole or not at all."""
 
+import errno
 import json
 import os
 import shutil
@@ -34,6 +35,18 @@ def empty_cache() -> Iterator[Path]:
             del os.environ["NEUROLENS_CACHE"]
             if before is not None:
                 os.environ["NEUROLENS_CACHE"] = before
+
+
+def check_writable(file: Path) -> None:
+    """Make the file's folder and try whether it takes a file, before work is done for it; nothing else is changed.
+
+    Raises:
+        OSError: If it does not, or a folder has the file's name.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=file.parent).close()
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
 
 
 @contextmanager

@@ -9,12 +9,12 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from neurolens.cache import empty_cache
+from neurolens.cache import check_writable, empty_cache
 from neurolens.claims.board import Scoreboard, scoreboard, write_between_marks
 from neurolens.claims.catalogue import named_claim
 from neurolens.claims.measuring import measure_claim
 from neurolens.claims.records import SHIPPED, Move, Record, best_record, own_results, read_records, write_record
-from neurolens.course import BUDGETS
+from neurolens.lesson import BUDGETS
 from neurolens.statistics import Estimate
 from neurolens.studies.own import BUILT_IN
 from neurolens.studies.study import open_study
@@ -87,15 +87,17 @@ def run(
         file = out or own_results()
         named_claim(id)
         stored = [one for one in (*read_records(file), *read_records(SHIPPED)) if one.id == id]
+        check_writable(file)
         opened = open_study(study)
         if study and opened.name != study:
             raise refuse(opened.notice)
         with empty_cache() if fresh else contextlib.nullcontext():
             record = measure_claim(id, opened, budget, seed=seed, progress=True)
         before = best_record(id, [one for one in stored if one.study == record.study])
+        console.print(_changes(Move(before, record)))
+        console.print(f"{record.setting}\n{Move(before, record)}", highlight=False, markup=False)
         write_record(record, file)
-    console.print(_changes(Move(before, record)))
-    console.print(f"{record.setting}\n{Move(before, record)}\nwritten to {file}", highlight=False, markup=False)
+    console.print(f"written to {file}", highlight=False, markup=False)
 
 
 def _table(board: Scoreboard) -> Table:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from neurolens import doctor as checks
-from neurolens.cache import written_whole
+from neurolens.cache import check_writable, written_whole
 from neurolens.claims_cli import claims
 from neurolens.course_cli import course
 from neurolens.device import best_device
@@ -80,13 +80,15 @@ def scan(
         raise refuse(f"`--shard` (={shard}) goes with `--scheduler`, whose workers scan the shards")
     opened = opened_study(name)
     with refusing():
+        if out:
+            check_writable(out)
         if scheduler:
             from neurolens.visualization.distributed_scan import SHARD, scan_study_on
 
             found = scan_study_on(scheduler, opened, network, shard=SHARD if shard is None else shard)
         else:
             found = open_scan(opened, network)
-    _deliver(found, out)
+        _deliver(found, out)
 
 
 @app.command()
@@ -99,9 +101,10 @@ def atlas(
     """Climb every channel of every stage to its optimum; what was stopped goes on where it was."""
     opened = opened_study(name)
     with refusing():
+        if out:
+            check_writable(out)
         recipe: dict[str, Any] = {} if steps is None else {"steps": steps}
-        found = open_atlas(opened, network, **recipe)
-    _deliver(found, out)
+        _deliver(open_atlas(opened, network, **recipe), out)
 
 
 @app.command()

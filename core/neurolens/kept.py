@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neurolens.cache import written_whole
+from neurolens.cache import check_writable, written_whole
 
 STALE_SECONDS = 10  # whoever holds the file for longer than this has died
 
@@ -61,10 +60,7 @@ class Kept:
         Raises:
             OSError: If it cannot.
         """
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=self.file.parent):
-            if self.file.is_dir():
-                raise IsADirectoryError("it is a folder")
+        check_writable(self.file)
 
     def keep(self, name: str, entry: dict[str, Any] | None) -> None:
         """Keep an entry under this name with the time of day; None takes it out."""

@@ -246,8 +246,7 @@ def _look_up(material: Material, unit: LayerUnit, contribution: float) -> Probed
     optimum = tops = trust = None
     if scan is not None and images is not None and unit.layer in scan.units:
         part, place = scan.find(unit)
-        best = part.top.images[:TOPS, place]
-        tops = images.rgb(best[best >= 0])
+        tops = images.rgb(part.top.seen(place)[:TOPS])
     if atlas is not None and address in atlas.places:
         optimum = atlas.images[atlas.places[address]]
         if images is not None and tops is not None:

@@ -56,7 +56,7 @@ def unknown(n: int = 0) -> Estimate:
 
 
 def share(hits: Bool[Tensor, " n"]) -> Estimate:
-    """Return the share of hits with Wilson's interval; (0, 0, 1) where nothing was tried."""
+    """Return the share of hits with Wilson's interval; unknown, from 0 to 1, where nothing was tried."""
     k, n = int(hits.sum()), len(hits)
     if n == 0:
         return Estimate(float("nan"), 0, 1, 0)

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from neurolens.device import Precision
 from neurolens.studies.cards import Card
-from neurolens.studies.own import BUILT_IN, OwnStudy, own_study
+from neurolens.studies.own import BUILT_IN, OwnStudy
 from neurolens.studies.study import Study, find_cards, named_card, open_study
 from neurolens.terminal import AsJson, console, refuse, refusing
 
@@ -37,7 +37,7 @@ study = typer.Typer(
 
 @study.command("new")
 def new(
-    path: Annotated[Path, typer.Argument(help="A folder <class>/*.png|jpg, or train|test/<class>/*; or a zip of it.")],
+    path: Annotated[Path, typer.Argument(help="A folder <class>/*.png|jpg, or that or a zip of train|test/<class>/*.")],
     name: Annotated[str | None, typer.Option(help="What to call it; the folder's own name if not given.")] = None,
     size: Annotated[int, typer.Option(help="Side in pixels to which images are scaled and cut.")] = 32,
     width: Annotated[int, typer.Option(help="Channels of the first stage; the paper's is 64.")] = 16,
@@ -57,9 +57,6 @@ def new(
         wanted = OwnStudy(
             name or path.resolve().stem, str(path), size, width, epochs, pairs, cast(Precision, precision)
         )
-        before = own_study(wanted.name)
-        if before and pairs is None:
-            wanted = dataclasses.replace(wanted, pairs=before.pairs)  # chosen by a run that was stopped
         for caution in cautions(wanted):
             console.print("[yellow]note:[/]", escape(caution), highlight=False)
         opened = make_study(wanted)

@@ -222,7 +222,8 @@ function render({ model, el: host }) {
     stage.classList.remove("nl-tree-drop");
     const [file] = event.dataTransfer.files;
     if (!file) return;
-    const bytes = file.size > LARGEST ? [] : [await file.arrayBuffer()];
+    // what cannot be read, such as a folder, goes without its bytes: Python says so
+    const bytes = file.size > LARGEST ? [] : await file.arrayBuffer().then(content => [content], () => []);
     model.send({ do: "picture", name: file.name, bytes: file.size }, undefined, bytes);
   });
 

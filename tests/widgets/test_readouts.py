@@ -2,28 +2,18 @@
 
 import re
 
-import neurolens as nl
 import numpy as np
-import pytest
 
 from neurolens_widgets.readouts import (
     MOST_POINTS,
     NOW_COLOUR,
     HistogramChart,
     ObjectiveChart,
-    class_address,
     class_bars,
-    error_box,
     percent,
     prediction,
     probability_bars,
 )
-
-
-@pytest.mark.parametrize("name", ["dog", "hot dog", 'a "b"', "back\\slash", "5", "Straße", "a.C3"])
-def test_the_address_of_a_class_finds_it(name):
-    ((weight, unit),) = nl.parse(class_address(name)).terms
-    assert (weight, unit.kind, unit.name) == (1, "logit", name)
 
 
 def test_percent_never_rounds_to_certainty():
@@ -64,11 +54,15 @@ def test_chart_holds_history_and_flip():
 
 
 def test_errors_are_text_with_the_traceback_folded():
-    assert error_box("", "") == ""
-    page = error_box("`x` <b>", "Traceback <i>")
-    assert "&lt;b&gt;" in page
-    assert "<details>" in page
-    assert "Traceback &lt;i&gt;" in page
+    errors = ErrorBox()
+    assert (errors.value, errors.layout.display) == ("", "none")
+    errors.show("`x` <b>", "Traceback <i>")
+    assert errors.layout.display is None
+    assert "&lt;b&gt;" in errors.value
+    assert "<details>" in errors.value
+    assert "Traceback &lt;i&gt;" in errors.value
+    errors.show("", "")
+    assert (errors.value, errors.layout.display) == ("", "none")
 
 
 def test_the_histogram_marks_a_score_at_its_place_or_beyond_at_the_border():

@@ -233,6 +233,8 @@ def test_an_error_in_the_background_is_shown_and_the_tree_stays(explorer, monkey
     wait_for(explorer)
     assert "no &lt;such&gt; thing" in explorer._view._errors.value
     assert explorer.tree is before
+    explorer.category = before.category  # which is known
+    assert not explorer.error
     monkeypatch.undo()
     explorer.category = "owl"
     wait_for(explorer)

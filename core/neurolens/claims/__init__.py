@@ -19,7 +19,6 @@ from neurolens.claims.fooling import acc_cat_dog as acc_cat_dog
 from neurolens.claims.fooling import fool_messy as fool_messy
 from neurolens.claims.fooling import fool_sketch as fool_sketch
 from neurolens.claims.fooling import fool_subtle as fool_subtle
-from neurolens.claims.fooling import pixel_correlation as pixel_correlation
 from neurolens.claims.ledger import Check as Check
 from neurolens.claims.ledger import Claim as Claim
 from neurolens.claims.ledger import Verdict as Verdict

@@ -13,7 +13,7 @@ from neurolens.claims.updating import online_update, without_a_class
 from neurolens.clustering.categories import Categories, measure_categories
 from neurolens.clustering.manifold import embed_features, embed_pixels
 from neurolens.clustering.penalty import levels_apart
-from neurolens.course import Lesson
+from neurolens.lesson import Lesson
 from neurolens.studies import planted
 from neurolens.studies.data import Images, gaussian_noise
 from neurolens.studies.training import Recipe

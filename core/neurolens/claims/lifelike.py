@@ -1,9 +1,7 @@
 """The claims of §2.4: what makes generated images lifelike, and where their high frequencies come from."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -13,7 +11,7 @@ from neurolens import statistics
 from neurolens.claims.ledger import Check, Claim, Verdict
 from neurolens.lens import Lens
 from neurolens.studies.data import Images
-from neurolens.studies.training import Recipe, accuracy, train
+from neurolens.studies.training import Recipe, accuracy, train_once
 from neurolens.units import logit
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.lifelike import PLAIN, Climbs, grey_starts, paced_rate
@@ -141,8 +139,7 @@ def lifelike_pooling(
         for seed in seeds:
             for name, architecture in VARIANTS.items():
                 one = replace(recipe, architecture=architecture, seed=seed)
-                with tempfile.TemporaryDirectory() as folder:
-                    network = train(one, images, test, Path(folder) / "checkpoint", progress=False)
+                network = train_once(one, images, test)
                 correct[name].append(accuracy(network, test))
                 lens = Lens(network, images.classes, images.size, name=name)
                 shares[name].append(_share_at_real_scores(lens, test, seed, steps, pace))

@@ -10,7 +10,7 @@ from neurolens.claims.catalogue import named_claim
 from neurolens.claims.records import Record
 from neurolens.claims.run import Run
 from neurolens.claims.small import study_in_small
-from neurolens.course import BUDGETS, Lesson, chosen_budget, installed_version
+from neurolens.lesson import BUDGETS, Lesson, chosen_budget, installed_version
 from neurolens.statistics import Estimate, unknown
 from neurolens.studies.study import Study, open_study
 from neurolens.watching import Bar

@@ -10,7 +10,7 @@ from typing import Any
 from neurolens.cache import cache_folder, written_whole
 from neurolens.claims.catalogue import CLAIMS, named_claim
 from neurolens.claims.ledger import Claim, Verdict
-from neurolens.course import BUDGETS
+from neurolens.lesson import BUDGETS
 from neurolens.statistics import Estimate, over_seeds
 
 SHIPPED = Path(__file__).with_name("results.json")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from neurolens.claims.ledger import Verdict
-from neurolens.course import Lesson
+from neurolens.lesson import Lesson
 from neurolens.studies.data import Images
 
 

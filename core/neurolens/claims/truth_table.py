@@ -1,7 +1,5 @@
 """The table of grades: method × truth × score with its interval, chance, and whether it was found."""
 
-import dataclasses
-import json
 from dataclasses import dataclass
 from html import escape
 
@@ -90,24 +88,6 @@ class Grades:
         asked = dict.fromkeys(grade.method for grade in self.grades if LEARNED in grade.truth)
         learned = {grade.method for grade in self.grades if LEARNED in grade.truth and grade.found}
         return tuple(method for method in asked if method not in learned)
-
-    @property
-    def rows(self) -> list[dict[str, object]]:
-        """One flat dictionary for each grade, of what JSON can say."""
-        return [
-            {
-                **{k: v for k, v in dataclasses.asdict(grade).items() if k not in ("value", "gap")},
-                **{"value" if k == "value" else k: v for k, v in dataclasses.asdict(grade.value).items()},
-                "gap": grade.gap and [grade.gap.value, grade.gap.low, grade.gap.high],
-                "found": grade.found,
-                "right": grade.right,
-            }
-            for grade in self.grades
-        ]
-
-    def to_json(self) -> str:
-        """Return the rows and the setting as JSON."""
-        return json.dumps({"setting": self.setting, "rows": self.rows}, indent=2)
 
     def of(self, method: str) -> tuple[Grade, ...]:
         """Return a method's grades.

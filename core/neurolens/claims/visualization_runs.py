@@ -15,8 +15,8 @@ from neurolens.claims.ledger import Verdict
 from neurolens.claims.run import Run, test_images
 from neurolens.claims.super_train import SuperTraining, super_training
 from neurolens.clustering.raw_clusters import raw_clusters
-from neurolens.course import Lesson
 from neurolens.lens import Lens
+from neurolens.lesson import Lesson
 from neurolens.studies.data import gaussian_noise
 from neurolens.visualization.fooling import Fooling, fool
 from neurolens.visualization.lifelike import Climbs, climb_in_ways, paced_rate, trade_off

@@ -19,6 +19,7 @@ from neurolens.clustering.tree_node import Node
 from neurolens.clustering.tree_path import TreePath, trace
 from neurolens.clustering.tree_shape import TreeShape
 from neurolens.lens import Lens
+from neurolens.units import parse
 
 SAME = 1e-3  # a distance measured on another machine differs by less
 
@@ -126,10 +127,17 @@ class PredictionTree:
         return np.unique(np.array([self.merges[merge].filter for merge in self.shape.merges(node)], dtype=int))
 
     def served(self, address: str) -> tuple[int, ...]:
-        """Return the nodes whose critical filter has this address, from the root down."""
-        index = self.filters.index(address)
-        n = len(self.images)
-        return tuple(n + i for i in reversed(range(len(self.merges))) if self.merges[i].filter == index)
+        """Return the nodes whose critical filter has this address, from the root down; a channel's are its neurons'.
+
+        Raises:
+            ValueError: If the tree has no such filters.
+        """
+        unit = parse(address).terms[0][1]
+        neurons = f"{address}N" if len(self.filters.shape) > 1 and getattr(unit, "neuron", 0) is None else ""
+        self.filters.index(f"{neurons}0" if neurons else address)
+        critical = [self.filters.address(merge.filter) for merge in self.merges]
+        found = [i for i, one in enumerate(critical) if one == address or (neurons and one.startswith(neurons))]
+        return tuple(len(self.images) + i for i in reversed(found))
 
     def centroid(self, node: int) -> Float32[np.ndarray, " d"]:
         """Return a node's vector: that of the image, or as `options.vector` has it.
@@ -158,7 +166,7 @@ class PredictionTree:
         """
         if lens is None:
             return trace(self, np.asarray(image))
-        if self.about.get("network fingerprint", lens.fingerprint) != lens.fingerprint:
+        if self.about.get("network fingerprint") not in (None, lens.fingerprint):
             raise ValueError(f"`lens` (={lens}) is not the network of this tree, {self.about.get('network')}")
         if not isinstance(image, Tensor) or image.ndim != 3:
             raise ValueError(

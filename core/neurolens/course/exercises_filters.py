@@ -51,7 +51,7 @@ def _covered(lens: Lens, image: Float[Tensor, "1 c h w"], colour: float | None, 
 
 
 def _majority(scan: Scan, images: Images, lens: Lens, channel: int = 0, end: str = "top") -> str:
-    places = getattr(scan.units[lens.stages[-1]], end).images[:, channel]
+    places = getattr(scan.units[lens.stages[-1]], end).seen(channel)
     return images.classes[Counter(images.labels[places].tolist()).most_common(1)[0][0]]
 
 

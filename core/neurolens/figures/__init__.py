@@ -19,7 +19,6 @@ from neurolens.figures.middle import atlas_rows as atlas_rows
 from neurolens.figures.middle import by_depth as by_depth
 from neurolens.figures.middle import unit_cards as unit_cards
 from neurolens.figures.outsiders import logit_bars as logit_bars
-from neurolens.figures.outsiders import noise_reasons as noise_reasons
 from neurolens.figures.outsiders import noise_to_images as noise_to_images
 from neurolens.figures.outsiders import noise_winners as noise_winners
 from neurolens.figures.outsiders import prediction_heat as prediction_heat

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from neurolens.lens import Lens
@@ -29,6 +30,10 @@ class Picture(Figure):
         self.draw_without_rendering()  # a second pass of the layout knows how wide the labels are
         self.savefig(file, format="png")
         return file.getvalue()
+
+    def image(self) -> Image.Image:
+        """Return it as a notebook shows it."""
+        return Image.open(io.BytesIO(self._repr_png_())).convert("RGB")
 
 
 def evidence_title(name: str, maps: HeatMap, row: int) -> str:

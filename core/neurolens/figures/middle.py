@@ -34,7 +34,7 @@ def unit_cards(lens: Lens, images: Images, scan: Scan, atlas: Atlas, units: Sequ
         (_, unit), *_ = lens[address].terms
         assert isinstance(unit, LayerUnit)
         part, place = scan.find(unit)
-        tops = images.rgb(part.top.images[:, place])
+        tops = images.rgb(part.top.seen(place))
         show(strip, make_grid(tops, len(tops), padding=1, pad_value=1), "" if row else "most active images")
         strip.set_ylabel(address, fontsize=8)
         show(optimum, atlas.images[atlas.places[address]].float() / 255, "" if row else "optimum")

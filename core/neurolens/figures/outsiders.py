@@ -11,7 +11,6 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from neurolens.claims.noise import NoiseExplanation
 from neurolens.claims.outsiders import NOISE
 from neurolens.figures.base import BLUE, CORAL, Picture, array, show
 from neurolens.visualization.outsiders import LogitTerms, PredictionTable
@@ -125,34 +124,6 @@ def logit_bars(terms: LogitTerms, data: str, row: str = NOISE) -> Picture:
     ax.set_xticks(array(places), terms.table.classes, fontsize=8)
     ax.set_ylabel("part of the logit")
     ax.legend(frameon=False, fontsize=8)
-    ax.spines[["top", "right"]].set_visible(False)
-    return picture
-
-
-def noise_reasons(explanations: Sequence[NoiseExplanation], data: str) -> Picture:
-    """Draw how well each candidate explanation orders the classes as noise's logits do, for each network."""
-    caption = (
-        f"{data}, fp32. Rank correlation over the classes, 95% bootstrap interval. Dashed: what the best of the\n"
-        "candidates reaches by chance in 5% of cases; ★: names the very class that noise goes to"
-    )
-    names = list(explanations[0].candidates)
-    picture = Picture(8, 0.42 * len(names) + 1.0, caption)
-    ax = picture.subplots()
-    for i, found in enumerate(explanations):
-        shift = 0.5 * ((i + 0.5) / len(explanations) - 0.5)
-        colour = colormaps["Dark2"](i % 8)
-        ax.axvline(found.best_by_chance(), color=colour, linestyle="--", linewidth=0.8)
-        for y, name in enumerate(names):
-            rho = found.correlation(name)
-            label = "" if y else found.network
-            ax.plot([rho.low, rho.high], [y + shift] * 2, color=colour, linewidth=1.5, alpha=0.6, label=label)
-            marker, size = ("*", 9) if found.rank(name) == 1 else ("o", 5)
-            ax.plot(rho.value, y + shift, marker, color=colour, markersize=size)
-    ax.axvline(0, color="0.5", linewidth=0.8)
-    ax.set(xlim=(-1.05, 1.05), ylim=(len(names) - 0.5, -0.5), xlabel="ρ with the mean logits of noise")
-    ax.set_yticks(range(len(names)), names, fontsize=8)
-    handles, labels = ax.get_legend_handles_labels()
-    picture.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False, fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)
     return picture
 

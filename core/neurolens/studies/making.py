@@ -7,7 +7,7 @@ import torch
 
 from neurolens.clustering.categories import measure_categories
 from neurolens.device import best_device
-from neurolens.studies.own import OwnStudy, with_pairs
+from neurolens.studies.own import OwnStudy, own_study, with_pairs
 from neurolens.studies.study import NETWORKS, Study, open_study
 
 FEWEST = 3  # classes, so that a near and a far pair can share one
@@ -39,6 +39,10 @@ def make_study(study: OwnStudy, *, device: str | None = None, progress: bool = T
     if unknown:
         raise ValueError(f"`pairs` (={sorted(unknown)}) must be of the classes {', '.join(train.classes)}")
     study = replace(study, path=str(Path(study.path).expanduser().resolve()))
+    before = own_study(study.name)
+    if study.pairs is None and before and before.pairs and before.path == study.path:
+        chosen = {name for pair in before.pairs.values() for name in pair}  # by a run that was stopped
+        study = replace(study, pairs=before.pairs if chosen <= {*train.classes} else None)
     study.save()
     device = device or best_device()
     _train(study.name, "all", device, progress)

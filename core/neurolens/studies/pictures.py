@@ -10,7 +10,7 @@ from jaxtyping import Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from neurolens.studies.sources import IMAGE_ENDINGS, eight_bits
+from neurolens.studies.sources import IMAGE_ENDINGS, is_image, upright_rgb
 
 LARGEST = 178_956_970  # pixels above which a picture is taken for a bomb, as Pillow warns
 
@@ -37,15 +37,14 @@ def read_picture(
         opened = Image.open(io.BytesIO(content)) if isinstance(content, bytes) else content
         if opened.width * opened.height > LARGEST:
             raise ValueError(f"it has {opened.width}×{opened.height} pixels")
-        shown = ImageOps.exif_transpose(eight_bits(opened)).convert("RGBA")
+        shown = upright_rgb(opened)
     except FileNotFoundError:
         raise FileNotFoundError(f"`file` (={name}) does not exist") from None
     except UnidentifiedImageError:
         raise ValueError(f"`file` (={name}) is no picture of a known format; give a PNG or JPEG") from None
     except Exception as error:  # Pillow raises many kinds for a damaged file
         raise ValueError(f"`file` (={name}) cannot be read as a picture ({error}); save it anew") from error
-    on_white = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
-    fitted = ImageOps.fit(on_white, (size[1], size[0]), Image.Resampling.LANCZOS)
+    fitted = ImageOps.fit(shown, (size[1], size[0]), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1).float() / 255
 
 
@@ -59,7 +58,7 @@ def find_pictures(places: Sequence[Path]) -> list[Path]:
     for place in places:
         if not place.exists():
             raise FileNotFoundError(f"`pictures` (={str(place)!r}) does not exist; name pictures or folders of them")
-        inside = (file for file in place.rglob("*") if file.suffix.lower() in IMAGE_ENDINGS)
+        inside = (file for file in place.rglob("*") if is_image(file.name))
         found += sorted(inside) if place.is_dir() else [place]
     if not found:
         raise FileNotFoundError(f"`pictures` (={[*map(str, places)]}) hold no file with {', '.join(IMAGE_ENDINGS)}")

@@ -25,7 +25,7 @@ from neurolens.watching import Bar
 SPLITS = ("train", "test")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 BATCHES = "cifar-10-batches-py"
-DECODER = 3  # part of every cache's key: raise it when the same files give other pixels
+DECODER = 4  # part of every cache's key: raise it when the same files give other pixels
 LARGEST = 64_000_000  # bytes of one image in a zip, unpacked: a file that claims more is a bomb
 PATIENCE = 15  # seconds without an answer after which a download is given up
 
@@ -136,7 +136,7 @@ def listed(path: Path, split: str) -> Iterator[tuple[list[Entry], Iterable[str]]
         raise ValueError(f"`path` (={str(path)!r}) is not a whole zip file ({error}); fetch it again") from error
     with archive:
         # …/train/<class>/<file>; never unpacked to disk: members are read by name, so a hostile path leads nowhere
-        parts = [(info, info.filename.rsplit("/", 3)) for info in archive.infolist() if _is_image(info.filename)]
+        parts = [(info, info.filename.rsplit("/", 3)) for info in archive.infolist() if is_image(info.filename)]
         members = [(place[-2], info) for info, place in parts if len(place) >= 3 and place[-3] == split]
         kept = [info.filename.rstrip("/").split("/") for info in archive.infolist() if info.is_dir()]
         folders = [place[-1] for place in kept if len(place) >= 2 and place[-2] == split]
@@ -166,7 +166,7 @@ def _tree(path: Path, split: str) -> dict[str, list[os.DirEntry[str]]]:
     if divided:
         here = sorted((one for one in os.scandir(path / split) if one.is_dir()), key=lambda folder: folder.name)
     tree = {
-        folder.name: sorted((f for f in os.scandir(folder) if _is_image(f.name)), key=lambda file: file.name)
+        folder.name: sorted((f for f in os.scandir(folder) if is_image(f.name)), key=lambda file: file.name)
         for folder in here
         if not folder.name.startswith(".")
     }
@@ -189,7 +189,8 @@ def _stats(path: Path, split: str) -> list[tuple[str, str, int, int, int]]:
     return [(name, file.name, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, file, s in files]
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Whether a file of this name is taken for a picture: by its ending; what begins with a dot is the system's."""
     return name.lower().endswith(IMAGE_ENDINGS) and not name.rpartition("/")[2].startswith(".")
 
 
@@ -234,7 +235,7 @@ def _decode(
         kinds = ", ".join(f"{count} × {mode}" for mode, count in sorted(converted.items()))
         made_from += f"; {kinds} converted to RGB"  # in the source, for whoever loads them from the cache
         warnings.warn(
-            f"{path.name} ({split}): converted to RGB: {kinds} (transparency dropped, grey repeated, 16 bits → 8)",
+            f"{path.name} ({split}): converted to RGB: {kinds} (transparent places white, grey repeated, 16 bits → 8)",
             stacklevel=2,
         )
     number = {name: k for k, name in enumerate(classes)}
@@ -247,7 +248,7 @@ def _open(read: Callable[[], bytes], where: str, size: tuple[int, int] | None = 
     try:
         picture: Image.Image = Image.open(io.BytesIO(read()))
         mode = picture.mode
-        picture = eight_bits(picture).convert("RGB")
+        picture = upright_rgb(picture)
         if size:  # the whole shorter side, the middle of the longer one
             picture = ImageOps.fit(picture, (size[1], size[0]), Image.Resampling.LANCZOS)
         return np.asarray(picture).transpose(2, 0, 1), mode
@@ -259,7 +260,16 @@ def _open(read: Callable[[], bytes], where: str, size: tuple[int, int] | None = 
         raise ValueError(f"{where} cannot be read as an image ({reason}); replace or remove it") from error
 
 
-def eight_bits(picture: Image.Image) -> Image.Image:
+def upright_rgb(picture: Image.Image) -> Image.Image:
+    """Return a picture as it is meant to be seen: upright as its EXIF says, its transparent places white."""
+    upright = _eight_bits(ImageOps.exif_transpose(picture))
+    if upright.mode == "RGB":
+        return upright
+    shown = upright.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
     """Return a picture of 16-bit grey with 8 bits, which Pillow's own conversion clips at 255; others as they are."""
     if not picture.mode.startswith("I"):
         return picture
@@ -267,5 +277,5 @@ def eight_bits(picture: Image.Image) -> Image.Image:
 
 
 def _formats(entries: Sequence[Entry]) -> str:
-    endings = sorted({Path(where).suffix.lower().lstrip(".") for _, where, _ in entries})
-    return "/".join({"jpg": "JPEG", "jpeg": "JPEG"}.get(ending, ending.upper()) for ending in endings)
+    endings = {Path(where).suffix.upper().lstrip(".") for _, where, _ in entries}
+    return "/".join(sorted({"JPEG" if ending == "JPG" else ending for ending in endings}))

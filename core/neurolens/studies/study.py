@@ -3,14 +3,13 @@
 import dataclasses
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from neurolens.cache import cache_folder
+from neurolens.cache import cache_folder, check_writable
 from neurolens.device import best_device
 from neurolens.lens import Lens
 from neurolens.studies import planted
@@ -156,12 +155,11 @@ def train_and_store(
     Errors as in `Study.train_network`.
     """
     device = _usable(device)
+    checkpoint = folder / f"{network}.checkpoint"
     try:  # now rather than after the first epoch
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        check_writable(checkpoint)
     except OSError as error:
         raise ValueError(f"`out` (={str(folder)!r}) cannot be written ({error.strerror}); name a folder") from error
-    checkpoint = folder / f"{network}.checkpoint"
     trained = train(recipe, images, test, checkpoint, device=device, progress=progress).cpu()
     precision = recipe.precision_on(device)
     card = store_network(trained, network, study, recipe, images, test, folder, precision=precision)

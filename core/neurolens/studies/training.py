@@ -109,7 +109,7 @@ def train(
     recipe: Recipe,
     images: Images,
     held_out: Images,
-    checkpoint: Path,
+    checkpoint: Path | None = None,
     *,
     penalty: Penalty | None = None,
     device: torch.device | str = "cpu",
@@ -155,7 +155,7 @@ def train(
     if penalty:
         belongs["penalty"] = penalty.fingerprint
     state = {"network": network, "optimizer": optimizer, "schedule": schedule}
-    done = _resume(checkpoint, belongs, state) if checkpoint.exists() else 0
+    done = _resume(checkpoint, belongs, state) if checkpoint and checkpoint.exists() else 0
     sample = held_out.sample(500)
     started, first = time.monotonic(), done
     precision = recipe.precision_on(device)
@@ -165,7 +165,8 @@ def train(
         batches = batches_of(images, recipe, epoch)
         bar = Bar(batches, f"epoch {epoch + 1}/{recipe.epochs}", steps, disable=not progress, leave=False)
         loss = _train_epoch(network, bar, optimizer, schedule, recipe, coarse, penalty)
-        remembered(functools.partial(_save, belongs, state, epoch + 1), checkpoint)
+        if checkpoint:
+            remembered(functools.partial(_save, belongs, state, epoch + 1), checkpoint)
         if progress:
             left = (time.monotonic() - started) / (epoch + 1 - first) * (recipe.epochs - epoch - 1)
             Bar.write(

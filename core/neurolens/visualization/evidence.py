@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from neurolens.lens import Lens, Precision
+from neurolens.lens import Lens
 from neurolens.units import Objective
 from neurolens.visualization.ascent import Ascent
 from neurolens.visualization.attribution import HeatMap
@@ -25,7 +25,6 @@ def occlusion(
     patch: int | None = None,
     stride: int | None = None,
     *,
-    precision: Precision = "fp32",
     progress: bool = False,
 ) -> HeatMap:
     """Return Φ(x) - Φ(x with a patch painted in its mean colour), for patches on a grid (Zeiler & Fergus 2014).
@@ -37,7 +36,6 @@ def occlusion(
         patch: Side of the square in pixels; a quarter of the image's shorter side where none is given.
         stride: From one patch to the next; half a patch where none is given. The last row and column may overlap
             more, so that the grid ends at the border.
-        precision: See `Lens.outputs`.
         progress: Show a progress bar.
 
     Raises:
@@ -49,7 +47,7 @@ def occlusion(
     if not 1 <= stride <= patch <= min(lens.size):
         raise ValueError(f"`patch` (={patch}) must lie in 1 … {min(lens.size)}, and `stride` (={stride}) in 1 … patch")
     rows, columns = ([*range(0, side - patch, stride), side - patch] for side in lens.size)
-    mean, run = images.mean((2, 3), keepdim=True), lens.prepare(objective.layers, precision=precision)
+    mean, run = images.mean((2, 3), keepdim=True), lens.prepare(objective.layers)
 
     def score(x: Tensor) -> Float[Tensor, " n"]:
         return objective.score(run(x), lens.classes).cpu()
@@ -115,7 +113,6 @@ def super_images(
     learning_rates: Sequence[float] = (1e-3, 1e-2, 1e-1, 1, 10),
     steps: int = 1000,
     *,
-    precision: Precision = "fp32",
     progress: bool = False,
 ) -> SuperImages:
     """Climb a unit from every start at every learning rate, all side by side (§2.2, Fig. 3).
@@ -127,7 +124,7 @@ def super_images(
     """
     objective = lens[target]
     scaled = [rate * objective for rate in learning_rates for _ in start]
-    climb = Ascent(lens, scaled, start.repeat(len(learning_rates), 1, 1, 1), 1.0, steps, precision=precision)
+    climb = Ascent(lens, scaled, start.repeat(len(learning_rates), 1, 1, 1), 1.0, steps)
     for _ in Bar(climb, "super images", steps + 1, disable=not progress, leave=False):
         pass
     end = climb.images.cpu().view(len(learning_rates), *start.shape)

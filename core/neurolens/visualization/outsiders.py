@@ -67,10 +67,6 @@ class PredictionTable:
         """Return the share of a category's images that are taken for a class, with Wilson's interval."""
         return statistics.share(self.predicted[self.of(row)] == _place("column", column, self.classes))
 
-    def mean_confidence(self, row: str) -> statistics.Estimate:
-        """Return how certain the network is of what it predicts, on average over a category's images."""
-        return statistics.mean(self.confidence[self.of(row)])
-
     def favourite(self, row: str) -> str:
         """Return the class that most of a category's images are taken for."""
         return self.classes[int(self.counts[_place("row", row, self.rows)].argmax())]

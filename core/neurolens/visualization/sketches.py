@@ -40,6 +40,11 @@ class Extremes:
         values, nobody = torch.full((k, units), -sign * torch.inf), torch.full((k, units), NOBODY)
         return cls(values, nobody, nobody.clone(), sign)
 
+    def seen(self, unit: int) -> Int64[Tensor, " m"]:
+        """Return the images of a unit, k or as many as there are, the most extreme first."""
+        found = self.images[:, unit]
+        return found[found != NOBODY]
+
     def after(self, maps: Float[Tensor, "n d h w"], values: Float[Tensor, "n d"], first: int) -> "Extremes":
         """Return the sketch after images first, first + 1, …: their feature maps, and the units' values in them."""
         above = self.sign * (values - self.values[-1])

@@ -167,8 +167,8 @@ def make_yardstick(
     else:
         part, place = scan.find(_scanned(objective))
         histogram = Histogram(*(getattr(part.histogram, name)[[place]] for name in Histogram.__dataclass_fields__))
-        mean, best = float(part.moments.mean[place]), part.top.images[:, place]
-        strongest, seen = images.rgb(best[best >= 0]), len(scan)
+        mean = float(part.moments.mean[place])
+        strongest, seen = images.rgb(part.top.seen(place)), len(scan)
     keeps = kept(lens, strongest, objective, mean, looks=PHOTO_LOOKS, seed=seed)
     about = f"{seen} {images.split} images of {images.source}"
     return Yardstick(objective, histogram, mean, float(keeps.nanmean()), high_frequency_share(some.rgb()), about)
