@@ -6,6 +6,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Float64
 
+from neurolens import statistics
 from neurolens.claims.ledger import Check, Claim, Verdict
 from neurolens.clustering.agreement import over_resamples
 from neurolens.clustering.categories import Categories
@@ -134,7 +135,7 @@ def two_kingdoms(categories: Categories, kingdoms: Kingdoms = KINGDOMS["cifar10"
         return last - before
 
     measured = {
-        name: over_resamples(real, statistic) if testable else _unknown()
+        name: over_resamples(real, statistic) if testable else statistics.unknown()
         for name, statistic in (
             (LAST, rand_index),
             ("distance of the last merge minus that of the one before", gap),
@@ -149,7 +150,7 @@ def two_kingdoms(categories: Categories, kingdoms: Kingdoms = KINGDOMS["cifar10"
 def _lead(categories: Categories, name: str, score: Callable[[nx.Graph], dict[str, float]]) -> Estimate:
     """Return by how much a node of the minimum spanning tree scores above the best other node."""
     if name not in categories.names or len(categories) < 2:
-        return _unknown()
+        return statistics.unknown()
 
     def lead(distances: Float64[np.ndarray, "k k"]) -> float:
         scores = score(spanning_tree(distances, categories.names))
@@ -167,7 +168,7 @@ def _measure(
 ) -> Estimate:
     """Return a number that follows from all pairs' distances and the place of one pair among them."""
     if not {*pair} <= {*categories.names} or len(categories) < 3:
-        return _unknown()
+        return statistics.unknown()
     rows, columns = np.triu_indices(len(categories), 1)
     a, b = sorted(map(categories.names.index, pair))
     at = int(np.flatnonzero((rows == a) & (columns == b))[0])
@@ -176,7 +177,7 @@ def _measure(
 
 def _margin_to_noise(categories: Categories, neighbour: str) -> Estimate:
     if not {NOISE, neighbour} <= {*categories.names} or len(categories) < 3:
-        return _unknown()
+        return statistics.unknown()
     noise, near = map(categories.names.index, (NOISE, neighbour))
     return over_resamples(
         categories, lambda distances: float(np.delete(distances[noise], [noise, near]).min() - distances[noise, near])
@@ -185,7 +186,3 @@ def _margin_to_noise(categories: Categories, neighbour: str) -> Estimate:
 
 def _without_noise(categories: Categories) -> Categories:
     return categories.only(*(name for name in categories.names if name != NOISE))
-
-
-def _unknown() -> Estimate:
-    return Estimate(float("nan"), -float("inf"), float("inf"), 0)

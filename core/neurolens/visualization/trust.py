@@ -200,7 +200,7 @@ def trust_optimum(
         raise ValueError(f"`looks` (={looks}) must be 2 or more, for an interval")
     score = float(scores(lens, picture, yardstick.objective))
     left = kept(lens, picture, yardstick.objective, yardstick.mean, looks=looks, seed=seed)[0]
-    share = Estimate(math.nan, -math.inf, math.inf, looks) if left.isnan().any() else statistics.mean(left)
+    share = statistics.unknown(looks) if left.isnan().any() else statistics.mean(left)
     high, real = high_frequency_share(picture), yardstick.frequencies
     typical = float(real.median())
     return OptimumTrust(
