@@ -70,7 +70,7 @@ class Choices(widgets.HBox):
         """Let these be the choices, where they are others than before."""
         if [(name, one.description) for name, one in self.buttons.items()] == [*labels.items()]:
             return
-        gone = self.children
+        gone = [*self.buttons.values()]
         self.buttons = {
             name: button(label, "", name, partial(self._press, name), self._css) for name, label in labels.items()
         }

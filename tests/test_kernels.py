@@ -34,6 +34,15 @@ torch.save(network.state_dict(), checkpoint.with_name("weights"))
 """
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """With two, sums are in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def images():
     return nl.open_study("planted").images("near_pair", "train")
@@ -66,6 +75,7 @@ class Kernel:
             self.run(setup)
         else:
             self.manager.interrupt_kernel()
+            assert self.client.get_shell_msg(timeout=PATIENCE)["content"].get("ename") == "KeyboardInterrupt"
             self.run("batches.clear()")
         return int(self.run(f"{work}\nprint(len(batches))"))
 

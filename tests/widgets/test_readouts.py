@@ -7,6 +7,7 @@ import numpy as np
 from neurolens_widgets.readouts import (
     MOST_POINTS,
     NOW_COLOUR,
+    ErrorBox,
     HistogramChart,
     ObjectiveChart,
     class_bars,

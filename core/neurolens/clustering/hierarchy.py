@@ -163,11 +163,12 @@ def build_hierarchy(
     for index in range(k - 1):
         while True:
             i = nearest.argmin()
-            j = left[i].argmin()
-            if left[i, j] <= nearest[i]:
+            row = left[i]
+            j = row.argmin()
+            if row[j] <= nearest[i]:
                 break
-            nearest[i] = left[i, j]
-        distance, joined = nearest[i], join(left[i], left[j])
+            nearest[i] = row[j]
+        distance, joined = nearest[i], join(row, left[j])
         joined[i] = joined[j] = np.inf
         left[i] = left[:, i] = joined
         left[:, j] = np.inf
@@ -205,8 +206,9 @@ def closeness(tree: nx.Graph) -> dict[str, float]:
 
 
 def _check_distances(distances: Float64[np.ndarray, "k k"], names: Sequence[str]) -> None:
-    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
-        raise ValueError(f"`names` (={names}) must be different; {twice[0]!r} is there twice")
+    if len({*names}) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"`names` (={names}) must be different; {twice!r} is there twice")
     if not names or distances.shape != (len(names), len(names)):
         raise ValueError(f"`distances` (={distances.shape}) must be one row and column for each of `names` (={names})")
     if distances.diagonal().any():
