@@ -5,6 +5,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
+import neurolens as nl
 import traitlets
 from numpy.typing import ArrayLike
 

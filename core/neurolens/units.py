@@ -44,7 +44,7 @@ class LayerUnit:
         if self.neuron is not None and self.channel is None:
             raise ValueError(f"`neuron` (={self.neuron}) needs a `channel`, as in layer4.C0N{self.neuron}")
 
-    def score(self, outputs: Outputs, classes: Sequence[str]) -> Float[Tensor, "n"]:
+    def score(self, outputs: Outputs, classes: Sequence[str]) -> Float[Tensor, " n"]:
         output = outputs[self.layer][..., None]  # so that (n, d) has a position, too
         values = (output if self.channel is None else output[:, self.channel]).flatten(1)
         return values.mean(1) if self.neuron is None else values[:, self.neuron]
@@ -90,7 +90,7 @@ class ClassUnit:
             return int(self.name)
         raise _absent("class", self.name, classes, classes or ["no class names, only indices: logit:0"])
 
-    def score(self, outputs: Outputs, classes: Sequence[str]) -> Float[Tensor, "n"]:
+    def score(self, outputs: Outputs, classes: Sequence[str]) -> Float[Tensor, " n"]:
         logits = outputs[self.layer]
         return {"logit": logits, "softmax": logits.softmax(1)}[self.kind][:, self.index(classes)]
 
@@ -127,7 +127,7 @@ class Objective:
         """The layers whose outputs `score` reads; "output" stands for the logits."""
         return {unit.layer for _, unit in self.terms}
 
-    def score(self, outputs: Outputs, classes: Sequence[str] | None = None) -> Float[Tensor, "n"]:
+    def score(self, outputs: Outputs, classes: Sequence[str] | None = None) -> Float[Tensor, " n"]:
         """Return Φ of every image, from the outputs of `layers`."""
         first, *rest = (weight * unit.score(outputs, classes or ()) for weight, unit in self.terms)
         return sum(rest, start=first)
