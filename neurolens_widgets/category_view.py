@@ -229,7 +229,7 @@ class CategoryView:
                 shade = f"background:rgba(43,131,198,{0.6 * (1 - value / largest):.2f})"
                 cells.append(f'<td class="{css}" style="{shade}">{value:.2f}</td>')
             rows.append(f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>")
-        rows += ['<tr class="nl-merged"><th>&nbsp;</th><td></td></tr>'] * (len(self.map.categories.names) - len(names))
+        rows += ['<tr class="nl-merged"><th></th><td>&nbsp;</td></tr>'] * (len(self.map.categories.names) - len(names))
         return f'<div class="nl-scroll"><table><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
 
     def show_category(self) -> None:
