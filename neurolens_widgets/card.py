@@ -59,6 +59,7 @@ class Card(widgets.VBox):
         self._view = view
         self.children = [*view.parts, CardFront(self.leave)]
         self.observe(lambda _: view.show_error(), "error")
+        view.show_error()
         for name in ("nl-card", *css):
             self.add_class(name)
         end_at_interrupt(self)

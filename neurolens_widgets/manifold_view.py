@@ -52,7 +52,6 @@ class ManifoldView:
             self._picked(),
         ]
         self.show_selected()
-        self.show_error()
 
     def _settings(self) -> widgets.Widget:
         shown = self.map

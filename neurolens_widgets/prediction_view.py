@@ -36,7 +36,6 @@ class PredictionView:
             box([self._table(), self._behind()], "nl-stage", "nl-cells-and-images", row=True),
         ]
         self.show_table()
-        self.show_error()
 
     def _table(self) -> widgets.Widget:
         self.cells = Tiles(CELL, self._choose, side=CELL[1], gap=2, leave=self._leave_cells)

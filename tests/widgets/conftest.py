@@ -37,13 +37,17 @@ def studio(lens, images):
 
 @pytest.fixture
 def gate(monkeypatch):
-    """An Ascent that takes a step only when the test lets it: `gate.release()`."""
+    """An Ascent that takes a step only when the test lets it: `gate.release()`; `gate.asked` counts the steps begun."""
     gate = threading.Semaphore(0)
+    gate.asked = 0
 
     class GatedAscent(nl.Ascent):
         def __iter__(self):
             steps = super().__iter__()
-            while gate.acquire(timeout=20):
+            while True:
+                gate.asked += 1
+                if not gate.acquire(timeout=20):
+                    return
                 try:
                     yield next(steps)
                 except StopIteration:

@@ -233,7 +233,7 @@ def step_that_outlasts_its_reset(studio, gate, monkeypatch):
     studio.learning_rate, studio.steps = 0.5, 50
     studio.run()
     gate.release(3)
-    wait_for(lambda: len(studio.history) == 3)
+    wait_for(lambda: gate.asked == 4)  # it is in the fourth
     work = studio._runner._work
     studio.reset()
     assert not work.over.is_set()
@@ -314,9 +314,9 @@ def test_a_frame_sends_only_the_pictures_that_changed(studio, monkeypatch):
     monkeypatch.setattr("neurolens_widgets.ascent_view.paint", lambda *canvases: painted.append(set(canvases)))
     studio.run(blocking=True)
     assert painted
-    assert all(
-        frame == {part(studio, f"nl-canvas-{name}") for name in ("now", "difference", "cam-now")} for frame in painted
-    )
+    changing = {part(studio, f"nl-canvas-{name}") for name in ("now", "difference", "cam-now")}
+    assert changing in painted
+    assert all(frame in (changing, set()) for frame in painted)  # the last is drawn twice
 
 
 def test_a_new_start_ends_the_run(studio, gate):
