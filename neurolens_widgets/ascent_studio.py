@@ -113,16 +113,6 @@ class AscentStudio(JudgedCard):
         return value
 
     @property
-    def first_frame_seconds(self) -> float:
-        """From Run until the first new image had been sent, in the latest run."""
-        return self._runner.first_frame_seconds
-
-    @property
-    def frames_per_second(self) -> float:
-        """Images sent per second, in the latest run."""
-        return self._runner.frames_per_second
-
-    @property
     def climbed(self) -> str:
         """The objective that what is shown was made with; the one asked for may be no address."""
         return self.objective if self.ascent is None else str(self.ascent.objectives[0])
@@ -186,10 +176,11 @@ class AscentStudio(JudgedCard):
         now, step = prediction(self.lens.classes, self.now_frame.probabilities), self.now_frame.step
         if not self.history:
             return f"{self.objective} · start: {self.start_name(self.start_index)}, seen as {now}"
-        flip = "" if self.flipped_at is None else f" — flipped at step {self.flipped_at}"
-        score = f"{self.climbed} {self.history[-1]:.2f}"
+        said = "" if self.flipped_at is None else f" — flipped at step {self.flipped_at}"
+        if step and not self.now_frame.brightest:  # not one pixel differs from the start's
+            said = " — its gradient is 0 at this start, so nothing changes: choose another start"
         of = f" of {self.steps}" if step <= self.steps else ""  # `steps` may have been lowered below it
-        return f"step {step}{of} · {score} · now: {now}{flip}"
+        return f"step {step}{of} · {self.climbed} {self.history[-1]:.2f} · now: {now}{said}"
 
     def still(self) -> Image.Image:
         """Return what is shown, as one picture."""

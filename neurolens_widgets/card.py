@@ -85,8 +85,8 @@ class Card(widgets.VBox):
         self.traceback = "" if error is None else "".join(traceback.format_exception(error))
         self.set_trait("error", "" if error is None else str(error) or type(error).__name__)
 
-    def show_failure(self, error: BaseException) -> None:
-        """Show what went wrong in work that a part of the widget does; what was reached stays."""
+    def show_failure(self, error: BaseException | None) -> None:
+        """Show what went wrong in work that a part of the widget does, or that nothing did; what was reached stays."""
         self._fail(error)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:

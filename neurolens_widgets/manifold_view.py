@@ -75,6 +75,7 @@ class ManifoldView:
         self._front = button("First view", "undo", "Turn and tilt as at first", self._turn_back)
         angles = [self._angle("turn", "Turn"), self._angle("tilt", "Tilt")]
         self._angles = box([box([self._front], row=True), *angles], "nl-angles")
+        self._angles.layout.display = "none"  # until there is a third dimension
         self._words = text("", "nl-words")
         return box([box([self._words, self.points, self.over], "nl-map"), self._angles], "nl-figure", "nl-left")
 

@@ -1,10 +1,9 @@
 """Drop a picture, and see all that is known of it in seconds: `neurolens.probe` as a widget."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import ipywidgets as widgets
 import neurolens as nl
 import numpy as np
@@ -17,34 +16,14 @@ from torch import Tensor
 
 from neurolens_widgets.canvas import rgba
 from neurolens_widgets.card import Card
+from neurolens_widgets.drop import Drop
 from neurolens_widgets.frame import draw_still
 from neurolens_widgets.parts import Head, box, button, field
 from neurolens_widgets.readouts import ErrorBox, style_sheet, text
 from neurolens_widgets.runner import Runner
 
-STATIC = Path(__file__).parent / "static"
 MOST = 4  # pictures shown
 REPORT = "neurolens_probe.html"  # beside the notebook
-
-
-class Drop(anywidget.AnyWidget):
-    """A place to drop pictures on, or to choose them from."""
-
-    _esm = STATIC / "drop.js"
-    label = traitlets.Unicode("Drop pictures here, or press to choose them").tag(sync=True)
-
-    def __init__(self, take: Callable[[str, bytes], object], refuse: Callable[[str], object]):
-        super().__init__()
-
-        def received(_: object, content: dict[str, Any], buffers: list[memoryview]) -> None:
-            name = str(content.get("name", "picture"))
-            if buffers:
-                take(name, bytes(buffers[0]))
-            else:
-                size = f"{content.get('size', 0) / 1e6:.0f} MB"
-                refuse(f"{name} ({size}) cannot be read, or is larger than a message may be (8 MB); shrink it")
-
-        self.on_msg(received)
 
 
 class Probe(Card):
@@ -69,6 +48,7 @@ class Probe(Card):
         self.study, self.networks = study, tuple(study.cards())
         self.found: list[nl.Probe] = []
         self._waiting: list[tuple[str, str, Float[Tensor, "c h w"]]] = []  # name, network, picture
+        self._reasons: list[str] = []  # why pictures that came together were refused
         self._materials: dict[str, Any] = {}
         self._runner = Runner(lambda found, final: None, self._over, tell=self._told)
         self.network = network
@@ -105,9 +85,8 @@ class Probe(Card):
             name = name or (place.name if isinstance(place, Path) else "picture")
             picture = nl.read_picture(place, self.study.test.size)
         if not self._waiting:
-            self._fail(None)
-        self._waiting.append((name or "picture", self.network, picture))
-        self._view.show_head()
+            self._begin()
+        self._wait_for(name or "picture", picture)
         if blocking:
             self._runner.start(self._work(), blocking=True)
         else:
@@ -161,9 +140,29 @@ class Probe(Card):
             self._view.show_found()
             yield
 
+    def _begin(self) -> None:
+        """Forget what was wrong with the pictures before."""
+        self._reasons.clear()
+        self._fail(None)
+
+    def _refuse(self, reason: str) -> None:
+        """Say why a picture is not looked at, beside what was said of those that came with it."""
+        self._reasons.append(reason)
+        self.show_failure(ValueError("; ".join(self._reasons)))
+
+    def _wait_for(self, name: str, picture: Float[Tensor, "c h w"]) -> None:
+        self._waiting.append((name, self.network, picture))
+        self._view.show_head()
+
     def _take(self, name: str, content: bytes) -> None:
         """Look at a picture that was dropped."""
-        self.attempt(lambda: self.look(nl.read_picture(content, self.study.test.size, name), name))
+        try:
+            picture = nl.read_picture(content, self.study.test.size, name)
+        except ValueError as error:
+            self._refuse(str(error))
+        else:
+            self._wait_for(name, picture)
+            self._runner.start_next(self._work())
 
 
 class ProbeView:
@@ -177,8 +176,8 @@ class ProbeView:
         traitlets.link((card, "network"), (self._which, "value"))
         self._save = button("Save the page", "download", f"Writes {REPORT} beside the notebook", self._write, "nl-save")
         self._save.layout.display = "none"
-        drop = Drop(card._take, lambda reason: card.show_failure(ValueError(reason)))
-        row = box([field("network", self._which, "nl-network"), drop, self._save], "nl-settings", row=True)
+        self.drop = Drop(card._take, card._refuse, card._begin)
+        row = box([field("network", self._which, "nl-network"), self.drop, self._save], "nl-settings", row=True)
         self.parts = [
             style_sheet(),
             text(f"<style>{STYLE}</style>", "nl-style"),

@@ -50,10 +50,6 @@ class Runner:
             was exhausted (not stopped).
         fps: Frames shown per second, about.
         tell: Called now and then with the share done of what a frame takes (`neurolens.watching`), NaN where unknown.
-
-    Attributes:
-        first_frame_seconds: From `start` until the first frame had been shown; NaN before.
-        frames_per_second: Measured over the frames shown since `start`; NaN before the second.
     """
 
     def __init__(
@@ -67,7 +63,6 @@ class Runner:
         Throttle(fps)  # raises at once where fps cannot be used
         self._tell = tell
         self.fps = fps
-        self.first_frame_seconds = self.frames_per_second = float("nan")
         self._show, self._end = show, end
         self._work: _Work | None = None
         self._next: Iterable[Any] | None = None
@@ -96,7 +91,6 @@ class Runner:
             with self._lock:
                 if self._work is before:  # else another thread has started one meanwhile, to be stopped as well
                     self._work = work
-                    self.first_frame_seconds = self.frames_per_second = float("nan")
         if blocking:
             self._drain(work)
         else:
@@ -137,26 +131,14 @@ class Runner:
 
     def _drain(self, work: "_Work") -> None:
         work.thread = threading.get_ident()
-        throttle, began, shown = Throttle(self.fps), time.perf_counter(), 0
+        throttle = Throttle(self.fps)
         error: BaseException | None = None
-        first = last = began
-
-        def show(frame: Any) -> None:
-            nonlocal shown, first, last
-            self._show(frame, False)
-            last, shown = time.perf_counter(), shown + 1
-            if shown == 1:
-                first = last
-                self.first_frame_seconds = first - began
-            else:
-                self.frames_per_second = (shown - 1) / (last - first)
-
         try:
             with watched(Watch(self._telling(), work.stop)):
                 for frame in () if work.stop.is_set() else work.frames:
                     work.latest = [frame]
                     if throttle.due():
-                        show(frame)
+                        self._show(frame, False)
                     if work.stop.is_set():
                         break
                 else:

@@ -11,6 +11,7 @@ import neurolens as nl
 import numpy as np
 
 from neurolens_widgets.canvas import Tiles, paint
+from neurolens_widgets.drop import Drop
 from neurolens_widgets.parts import Choices, Head, box, button, field
 from neurolens_widgets.readouts import ErrorBox, style_sheet, text
 from neurolens_widgets.tree_front import TreeFront, describe, describe_path
@@ -85,9 +86,7 @@ class TreeView:
         self._filled: tuple[str, ...] = ()  # study, network and category whose images are shown
         self._classes = widgets.Dropdown()
         self._classes.observe(lambda _: self._fill(0), "value")
-        self._upload = widgets.FileUpload(accept="image/*", description="Your picture").add_class("nl-upload")
-        self._upload.tooltip = "Trace a picture of your own"
-        self._upload.observe(lambda change: self._take_file(change["new"]), "value")
+        upload = Drop(self._take_file, self._refuse, lambda: self._refuse(""), "Your picture")
         self.strip = Tiles(size, lambda place: self._pick(self._strip_of[place]), columns=STRIP).add_class("nl-strip")
         self._note = text("", "nl-caption")
         controls = [
@@ -95,7 +94,7 @@ class TreeView:
             field("Images of", self._classes, "nl-classes"),
             button("", "chevron-left", "The images before", lambda: self._fill(self._first - STRIP), "nl-back"),
             button("", "chevron-right", "The next images", lambda: self._fill(self._first + STRIP), "nl-next"),
-            self._upload,
+            upload.add_class("nl-upload"),
             button("Clear", "times", "Take both paths away", self._clear, "nl-clear"),
         ]
         head = text("<h4>Send an image down the tree <span>from any class, or your own</span></h4>", "nl-panel")
@@ -209,7 +208,7 @@ class TreeView:
         elif content.get("do") == "json":
             self.front.send({"file": f"{self.front.file}.json", "text": json.dumps(explorer.tree.as_dict())})
         elif content.get("do") == "picture":
-            explorer.attempt(lambda: self._take_picture(str(content["name"]), *buffers))
+            self._take_file(str(content["name"]), *map(bytes, buffers))
 
     def _turn(self, slot: str) -> None:
         """Let the next image picked be the red one, or the blue."""
@@ -242,17 +241,18 @@ class TreeView:
             self.explorer.retrace()
         self.explorer.attempt(lambda: setattr(self.explorer, self._slot, image))
 
-    def _take_file(self, files: tuple[dict[str, Any], ...]) -> None:
-        if files:
-            self.explorer.attempt(lambda: self._take_picture(files[-1]["name"], files[-1]["content"]))
-            self._upload.value = ()
+    def _refuse(self, reason: str) -> None:
+        self.explorer.show_failure(ValueError(reason) if reason else None)
 
-    def _take_picture(self, name: str, content: memoryview | None = None) -> None:
-        """Trace a picture of the reader's own, from a file; one too large for a message comes without content."""
-        if content is None:
-            raise ValueError(f"`{name}` must be a picture that can be read, of 8 MB at most; shrink or choose another")
+    def _take_file(self, name: str, content: bytes | None = None) -> None:
+        """Trace a picture of the reader's own; one that cannot be read, or sent, has no content."""
+        self._refuse("" if content else f"{name} must be a picture that can be read, of 8 MB at most; shrink it")
+        if content:
+            self.explorer.attempt(lambda: self._trace(name, content))
+
+    def _trace(self, name: str, content: bytes) -> None:
         explorer = self.explorer
-        picture = nl.read_picture(bytes(content), explorer.lens.size, name)
+        picture = nl.read_picture(content, explorer.lens.size, name)
         setattr(explorer, self._slot, explorer.pictures.add(picture))
         needed = "×".join(map(str, explorer.lens.size))
         said = f"{escape(name)} was brought to {needed} pixels, as the network needs"

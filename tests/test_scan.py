@@ -132,7 +132,7 @@ def test_goes_on_after_an_interrupt(lens, images, found, tmp_path, monkeypatch, 
     assert seen == [0, 10, 20, 30, 40, 50]
     for key, value in tensors(resumed).items():
         np.testing.assert_array_equal(value, tensors(found)[key], err_msg=key)
-    scan(lens, images, batch_size=10, checkpoint=checkpoint, progress=False)
+    scan(lens, images, batch_size=10, checkpoint=str(checkpoint), progress=False)
     assert len(seen) == 6  # nothing was left to do
 
 

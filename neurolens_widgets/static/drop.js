@@ -1,4 +1,4 @@
-// A place to drop pictures on, or to choose them from; their bytes go to Python, nothing else leaves the page.
+// A place to drop pictures on, or to choose them from: first their number goes to Python, then the bytes of each.
 const LARGEST = 8e6; // bytes: what a message of Jupyter's may carry
 
 function render({ model, el }) {
@@ -8,6 +8,7 @@ function render({ model, el }) {
   Object.assign(place, { type: "button", className: "nl-drop", textContent: model.get("label") });
   place.addEventListener("click", () => input.click());
   const send = async files => {
+    model.send({ files: files.length });
     for (const file of files) {
       let bytes = [];
       try {

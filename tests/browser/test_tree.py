@@ -223,10 +223,16 @@ def test_saves_picture_and_tree(notebook, tree, tmp_path):
 def test_your_own_picture(notebook, tree, tmp_path):
     Image.effect_noise((70, 50), 90).convert("RGB").save(tmp_path / "mine.png")
     with notebook.page.expect_file_chooser() as chooser:
-        notebook.page.locator(".nl-upload").click()
+        notebook.page.locator(".nl-upload .nl-drop").click()
     chooser.value.set_files(tmp_path / "mine.png")
     expect(tree.locator(".way-1 .head")).to_contain_text("your picture 1")
     expect(notebook.page.locator(".nl-pick")).to_contain_text("mine.png was brought to 32×32")
+    (tmp_path / "large.png").write_bytes(bytes(21_000_000))
+    notebook.page.locator(".nl-upload input").set_input_files(tmp_path / "large.png")
+    expect(notebook.page.locator(".nl-explorer .nl-error")).to_contain_text("large.png (21 MB)")
+    notebook.page.locator(".nl-upload input").set_input_files(tmp_path / "mine.png")
+    expect(tree.locator(".way-1 .head")).to_contain_text("your picture 2")
+    expect(notebook.page.locator(".nl-explorer .nl-error")).to_have_count(0)
 
 
 def test_another_tree_and_a_reload(notebook, tree):

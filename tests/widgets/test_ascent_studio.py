@@ -309,6 +309,15 @@ def test_pause_and_go_on_ends_where_an_unbroken_run_does(studio, gate):
     assert np.allclose(studio.history, unbroken.history[:, 0])
 
 
+def test_a_start_without_a_gradient_is_said(lens, images):
+    with torch.no_grad():
+        lens.network.stage.weight.zero_()
+    studio = nw.AscentStudio(lens, images, steps=5, count=4)
+    studio.run(blocking=True)
+    assert "its gradient is 0 at this start, so nothing changes: choose another" in studio.summary()
+    studio.close()
+
+
 def test_a_frame_sends_only_the_pictures_that_changed(studio, monkeypatch):
     painted = []
     monkeypatch.setattr("neurolens_widgets.ascent_view.paint", lambda *canvases: painted.append(set(canvases)))

@@ -53,7 +53,14 @@ def test_pictures_that_are_shown_no_more_are_counted(card):
 
 def test_what_is_no_picture_is_shown_and_the_next_one_is_taken(card, planted_cache):
     card._take("torn.png", b"nothing")
-    assert "no picture of a known format" in card.error
+    card._take("whole.png", as_bytes(planted_cache.test, 0))
+    card._take("empty.png", b"")
+    wait_for(lambda: card.found and not card.probing)
+    assert "torn.png" in card.error
+    assert "empty.png" in card.error
+    card._view.drop._handle_custom_msg({"files": 0}, [])
+    assert card.error == "there is no picture in what was dropped"
+    card.found.clear()
     card.look(planted_cache.test.rgb([0])[0], "right", blocking=True)
     assert card.found[0].name == "right"
     assert not card.error

@@ -37,8 +37,6 @@ def test_latest_frame_wins_and_the_last_is_always_shown():
     assert watcher.finals == [199]
     assert 2 < len(watcher.shown) <= most
     assert watcher.ends == [(None, True)]
-    assert 0 < watcher.runner.first_frame_seconds < time.perf_counter() - began
-    assert 0 < watcher.runner.frames_per_second < 60
 
 
 def test_last_frame_is_shown_even_if_the_clock_never_asks_for_it():

@@ -1,6 +1,5 @@
 """The tree explorer's traits and clicks, without a browser; what is open against networkx."""
 
-import datetime
 import io
 import json
 import time
@@ -105,13 +104,16 @@ def test_a_picture_of_ones_own(explorer):
     noise = Image.effect_noise((40, 70), 80)
     file = io.BytesIO()
     noise.save(file, "PNG")
-    about = {"type": "image/png", "size": 9, "last_modified": datetime.datetime.now(datetime.UTC)}
-    explorer._view._upload.value = ({"name": "<b>.png", "content": memoryview(file.getvalue()), **about},)
+    explorer._view._take_file("<b>.png", file.getvalue())
     assert explorer.image == -2
     assert "&lt;b&gt;.png was brought to 32×32 pixels" in explorer._view._note.value
     assert explorer.paths[0].nodes == explorer.tree.path(explorer.pictures.rgb(-2), explorer.lens).nodes
-    explorer._view._upload.value = ({"name": "x.png", "content": memoryview(b"no picture"), **about},)
+    explorer._view._take_file("x.png", b"no picture")
     assert "no picture of a known format" in explorer.error
+    explorer._view._take_file("large.png")
+    assert "of 8 MB at most" in explorer.error
+    explorer._view._take_file("mine.png", file.getvalue())
+    assert not explorer.error
     with pytest.raises(ValueError, match=r"`picture` \(=\(3, 8, 8\)\) must be RGB of 32×32"):
         explorer.pictures.add(explorer.pictures.rgb(0)[:, :8, :8])
 

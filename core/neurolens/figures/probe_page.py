@@ -31,7 +31,7 @@ STYLE = """
 .nl-probe li + li { border-top: 1px solid var(--line); }
 .nl-probe .address { width: 92px; overflow-wrap: anywhere; } .nl-probe .verdict { flex: 1 1 220px; }
 .nl-probe img.small { width: 64px; } .nl-probe .tops { display: flex; gap: 4px; }
-.nl-probe .station { width: 84px; border-top: 3px solid var(--line); padding-top: 4px; font-size: 11px;
+.nl-probe .station { width: 96px; border-top: 3px solid var(--line); padding-top: 4px; font-size: 11px;
   overflow-wrap: anywhere; }
 .nl-probe .active { border-color: var(--accent); }
 """

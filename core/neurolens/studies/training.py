@@ -109,7 +109,7 @@ def train(
     recipe: Recipe,
     images: Images,
     held_out: Images,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     *,
     penalty: Penalty | None = None,
     device: torch.device | str = "cpu",
@@ -155,6 +155,7 @@ def train(
     if penalty:
         belongs["penalty"] = penalty.fingerprint
     state = {"network": network, "optimizer": optimizer, "schedule": schedule}
+    checkpoint = checkpoint and Path(checkpoint)
     done = _resume(checkpoint, belongs, state) if checkpoint and checkpoint.exists() else 0
     sample = held_out.sample(500)
     started, first = time.monotonic(), done

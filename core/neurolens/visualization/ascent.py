@@ -207,6 +207,11 @@ class Ascent:
         scores, penalties, gradient, outputs = self._evaluate()
         totals = scores - penalties if self.priors else scores
         if not math.isfinite(totals.sum() + gradient.sum()):
+            if self.index < 0:
+                raise FloatingPointError(
+                    "the objective or its gradient is no number at the start: the network's weights, or the image, "
+                    "are not finite, or the objective has no value for it"
+                )
             raise FloatingPointError(
                 f"the objective or its gradient is no longer a number at step {self.index + 1} with "
                 f"`learning_rate` (={self.learning_rate:g}); lower it. `best_images` holds the best so far"

@@ -79,7 +79,7 @@ def build_atlas(
     learning_rate: float = 0.03,
     seed: int = 0,
     precision: Precision = "fp32",
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> Atlas:
     """Climb every unit from the same grey noise, with Adam, and keep the best image of each.
@@ -109,6 +109,7 @@ def build_atlas(
     about = {"network": lens.fingerprint, **recipe}
     found = Atlas(tuple(units), (start * 0).byte()[:0], torch.empty(0), about)
     if checkpoint is not None:
+        checkpoint = Path(checkpoint)
         found = _earlier(checkpoint, found)
     together = max(1, TOGETHER // math.prod(lens.size))
     rest = [units[first : first + together] for first in range(len(found.images), len(units), together)]

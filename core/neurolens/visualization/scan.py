@@ -182,7 +182,7 @@ def scan(
     part: slice = slice(None),
     batch_size: int = 250,
     precision: Precision = "fp32",
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> Scan:
     """Return what every unit makes of every image, from one forward pass over them and in bounded memory.
@@ -225,6 +225,7 @@ def scan(
     sizes |= {name + NEURONS: math.prod(lens.layers[name]) for name in neurons}
     found = _empty(sizes, images.classes, {**about, "part": f"{indices.start}:{indices.stop}"})
     if checkpoint is not None:
+        checkpoint = Path(checkpoint)
         found = _earlier(checkpoint, found)
     batches = range(indices.start + len(found), indices.stop, batch_size)
     try:
