@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MISTAKES, NEAREST = 8, 3
 BOX = {"height": 22, "rx": 7, "ry": 7, "r": 0.1}  # a node of the spanning tree, in CSS pixels
 LETTER = 7  # the width of a letter in it
-ACROSS, UP = {"min": -1.1, "max": 1.1}, {"min": -1.0, "max": 1.0}  # places; names are wide
+ACROSS, UP = {"min": -1.0, "max": 1.0}, {"min": -0.84, "max": 0.84}  # places; bqplot leaves a border for names
 
 
 class CategoryView:

@@ -9,10 +9,10 @@ import pytest
 from neurolens.claims import categories as claims
 from neurolens.clustering.categories import Categories, cosine_distances, measure_categories
 from neurolens.clustering.hierarchy import spanning_tree
-from neurolens.figures.categories import category_map, tree_layout
+from neurolens.figures.categories import LETTERS, category_map, tree_layout
 from neurolens.studies import planted
 from PIL import Image
-from scipy.spatial.distance import squareform
+from scipy.spatial.distance import pdist, squareform
 
 CIFAR10 = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -180,3 +180,13 @@ def test_tree_layout_keeps_the_edges_lengths():
 def test_a_single_category_is_not_drawn():
     with pytest.raises(ValueError, match=r"`categories` \(=\('cat',\)\) must be two or more to be drawn"):
         category_map(of_distances(np.zeros((1, 1)), ["cat"]))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_name_of_a_tree_lies_on_another(seed):
+    names = ["submarine", "locomotive", "airship", "digger", "bus", "elephant", "rabbit", "lion", "noise", "owl"]
+    places = tree_layout(spanning_tree(squareform(pdist(np.random.default_rng(seed).normal(size=(10, 3)))), names))
+    assert np.abs(list(places.values())).max() <= 1
+    for a, b in itertools.combinations(names, 2):
+        across, down = np.abs(np.subtract(places[a], places[b])) * LETTERS
+        assert across > (len(a) + len(b)) / 2 + 2.9 or down > 3.4

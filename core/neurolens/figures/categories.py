@@ -14,6 +14,7 @@ from neurolens.clustering.hierarchy import Hierarchy, Linkage, centres
 from neurolens.figures.base import BLUE, CORAL, Picture
 
 SHORTEST = 0.6  # of the longest edge, so that names have room
+LETTERS, PUSHES = 21, 200  # how many letters there are from the middle of the page to its border; tries to part boxes
 HEIGHT, NUMBER = 1.8, 3  # of a line of text, and the width of an edge's number, in letters
 NUMBERS: dict[str, Any] = {
     "fontsize": 6,
@@ -55,7 +56,7 @@ def tree_layout(tree: nx.Graph) -> dict[str, tuple[float, float]]:
 
     Kamada & Kawai's springs between all nodes: edges keep their length, longer ways along the tree may bend (their
     root), so that a chain fills the page. The whole is turned to where the names, which are wide rather than high,
-    and the numbers on the edges keep the farthest apart.
+    and the numbers on the edges keep the farthest apart; names that still overlap are pushed apart.
     """
     longest = max((weight for *_, weight in tree.edges.data("weight")), default=0) or 1
     stretched = nx.Graph()
@@ -72,7 +73,31 @@ def tree_layout(tree: nx.Graph) -> dict[str, tuple[float, float]]:
     letters = np.array([len(str(name)) for name in tree] + [NUMBER] * len(ends))
     turned = [_turned(places, angle) for angle in np.linspace(0, np.pi, 90, endpoint=False)]
     best = max(turned, key=lambda at: _room(np.concatenate([at, at[ends].mean(1)]), letters))
+    best = _parted(best, letters[: len(best)], {*map(tuple, np.sort(ends))})
     return {name: (float(x), float(y)) for name, (x, y) in zip(tree, best, strict=True)}
+
+
+def _parted(
+    at: Float[np.ndarray, "k 2"], letters: Float[np.ndarray, " k"], joined: set[tuple[int, int]]
+) -> Float[np.ndarray, "k 2"]:
+    """Push boxes of so many letters apart until none overlaps, and joined ones until a number fits between them."""
+    a, b = np.triu_indices(len(at), 1)
+    number = np.array([pair in joined for pair in zip(a.tolist(), b.tolist(), strict=True)])[:, None]
+    need = (np.stack([(letters[a] + letters[b]) / 2 + 3, np.full(len(a), 3.5)], 1) + number * [NUMBER + 1, 2]) / LETTERS
+    for _ in range(PUSHES):
+        gaps = at[b] - at[a]
+        over = need - np.abs(gaps)
+        hits = (over > 1e-6).all(1)
+        if not hits.any():
+            break
+        pushed = at.copy()
+        for pair in np.flatnonzero(hits):
+            axis = over[pair].argmin()
+            push = over[pair, axis] / 2 * (1 if gaps[pair, axis] >= 0 else -1)
+            pushed[a[pair], axis] -= push
+            pushed[b[pair], axis] += push
+        at = pushed.clip(-1, 1)
+    return at
 
 
 def _turned(places: Float[np.ndarray, "k 2"], angle: float) -> Float[np.ndarray, "k 2"]:
