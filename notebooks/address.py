@@ -30,6 +30,15 @@ def badges(root: Path, page: str) -> str:
     return f"{colab} [![Open on Binder]({BINDER}/badge_logo.svg)]({BINDER}/{on_binder})"
 
 
+PAPER = {
+    "type": "article",
+    "title": "What do CNN neurons learn: Visualization & Clustering",
+    "authors": [{"family-names": "Dai", "given-names": "Haoyue"}],
+    "year": 2020,
+    "url": "https://arxiv.org/abs/2010.11725",
+}
+
+
 def citation(root: Path) -> str:
     """Return CITATION.cff: what pyproject and the licence say, in the Citation File Format 1.2."""
     known, public = project(root), public_address(root)
@@ -45,6 +54,7 @@ def citation(root: Path) -> str:
         "license": known["license"],
         "authors": [{"name": holder[1]}],
         **({"repository-code": public[0]} if public else {}),
+        "references": [PAPER],
     }
     return "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in fields.items())
 

@@ -76,7 +76,9 @@ def test_another_networks_weights_change_nothing(network, empty, tmp_path, chang
     assert all(torch.equal(value, before[name]) for name, value in empty.state_dict().items())
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", b"hello", b"entry", b"\x80\x02.", pickle.dumps([1, 2])])
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"junk", b"nonsense", b"\x80\x02.", b"\x80\x02junk", pickle.dumps([1, 2])]
+)
 @pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
 def test_what_is_no_checkpoint_is_said(empty, tmp_path, content, name):
     (tmp_path / name).write_bytes(content)

@@ -2,13 +2,14 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import neurolens as nl
 import numpy as np
 import pytest
 import torch
 from neurolens.cli import app
-from neurolens.studies.cautions import cautions
+from neurolens.studies.cautions import cautions, guesses
 from neurolens.studies.making import make_study
 from neurolens.studies.own import OwnStudy, own_study, study_names, with_pairs
 from PIL import Image
@@ -116,6 +117,14 @@ def test_what_is_left_out_and_what_is_few_is_said_before_training(folder, monkey
     assert "such as loose.png, sky/a.heic, sky/b.HEIC and 3 more" in said
     assert "few pictures of leaf (12), red (12), rose (12) and 1 more: with fewer than 40 of a class" in said
     assert said.index("few pictures") < said.index("here it trains")
+
+
+def test_networks_that_guess_are_named(planted_cache):
+    card = planted_cache.card("all")  # of ten classes
+    assert guesses([card]) == []
+    (said,) = guesses([card, replace(card, network="vgg16", accuracy=0.15, tested_on=40)])
+    assert "vgg16 may be no better than guessing (15% of 40 images, by chance 10%)" in said
+    assert guesses([replace(card, accuracy=0.15, tested_on=4000)]) == []
 
 
 def test_a_whole_folder_and_its_zip_say_nothing(folder, tmp_path, monkeypatch):

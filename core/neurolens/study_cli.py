@@ -47,7 +47,7 @@ def new(
     precision: Annotated[str, typer.Option(help="fp32, or bf16 where the device has it.")] = "bf16",
 ) -> None:
     """Train the five networks of the course on your own images; what was stopped goes on where it was."""
-    from neurolens.studies.cautions import cautions
+    from neurolens.studies.cautions import cautions, guesses
     from neurolens.studies.making import make_study
 
     if (near is None) != (far is None):
@@ -60,8 +60,13 @@ def new(
         for caution in cautions(wanted):
             console.print("[yellow]note:[/]", escape(caution), highlight=False)
         opened = make_study(wanted)
-    console.print(f"{opened.name}: near pair {' and '.join(opened.pairs['near_pair'])}, far pair ", end="")
-    console.print(f"{' and '.join(opened.pairs['far_pair'])}; NEUROLENS_STUDY={opened.name} runs the course on it")
+    for caution in guesses(opened.cards().values()):
+        console.print("[yellow]note:[/]", escape(caution), highlight=False)
+    near_pair, far_pair = (" and ".join(opened.pairs[pair]) for pair in ("near_pair", "far_pair"))
+    console.print(
+        f"{opened.name}: near pair {near_pair}, far pair {far_pair}; NEUROLENS_STUDY={opened.name} runs the course on "
+        f"it, neurolens probe PICTURE --study {opened.name} asks its networks"
+    )
 
 
 @study.command("show")

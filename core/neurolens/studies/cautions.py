@@ -1,9 +1,14 @@
-"""What to know of a folder of images before networks are trained on it: files that are left out, classes of few."""
+"""What to know of a study of one's own: files that are left out, classes of few, networks that only guess."""
 
 import zipfile
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
+from scipy import stats
+
+from neurolens.statistics import LEVEL
+from neurolens.studies.cards import Card
 from neurolens.studies.own import OwnStudy
 from neurolens.studies.sources import BATCHES, IMAGE_ENDINGS, SPLITS, listed
 
@@ -34,6 +39,20 @@ def cautions(study: OwnStudy) -> list[str]:
             f"few pictures of {_few(few)}: with fewer than {FEW} of a class, networks learn the pictures by heart, and "
             "an accuracy says little"
         )
+    return said
+
+
+def guesses(cards: Iterable[Card]) -> list[str]:
+    """Return which networks may be no better than guessing, a sentence each; none where all are surely better."""
+    said = []
+    for card in cards:
+        chance = 1 / len(card.classes)
+        hits = stats.binomtest(round(card.accuracy * card.tested_on), card.tested_on)
+        if hits.proportion_ci(LEVEL, method="wilson").low <= chance:
+            said.append(
+                f"{card.network} may be no better than guessing ({card.accuracy:.0%} of {card.tested_on} images, by "
+                f"chance {chance:.0%}): give it more pictures, or --epochs {3 * card.recipe.epochs}"
+            )
     return said
 
 

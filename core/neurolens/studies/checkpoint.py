@@ -1,6 +1,7 @@
 """Weights from a file of one's own, into a network of one's own: tensors only, unless told otherwise."""
 
 import pickle
+import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,10 +81,10 @@ def _read(file: Path, trust: bool) -> Any:
         if trust:
             raise ValueError(f"`file` (={str(file)!r}) is damaged ({error}); fetch it again") from error
         raise ValueError(
-            f"`file` (={str(file)!r}) holds more than tensors, which may run code on being read; save "
+            f"`file` (={str(file)!r}) is damaged, or holds more than tensors, which may run code on being read; save "
             "`network.state_dict()` instead, or, if you made the file yourself, say trust=True"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, LookupError, OSError) as error:
+    except (SafetensorError, RuntimeError, EOFError, ValueError, LookupError, OSError, struct.error) as error:
         raise ValueError(f"`file` (={str(file)!r}) cannot be read as weights ({error}); fetch it again") from error
 
 

@@ -9,6 +9,7 @@ from neurolens.clustering.categories import measure_categories
 from neurolens.device import best_device
 from neurolens.studies.own import OwnStudy, own_study, with_pairs
 from neurolens.studies.study import NETWORKS, Study, open_study
+from neurolens.watching import Bar
 
 FEWEST = 3  # classes, so that a near and a far pair can share one
 
@@ -61,4 +62,6 @@ def _train(name: str, network: str, device: str, progress: bool) -> None:
     card, images = opened.cards().get(network), opened.images(network, "train")
     known = card is not None and card.recipe == recipe and card.classes == opened.classes_of(network)
     if not known or images.fingerprint not in card.trained_on:  # type: ignore[union-attr]
+        if progress:
+            Bar.write(f"{network}, of {' and '.join(opened.classes_of(network))}:")
         opened.train_network(network, recipe, device=device, progress=progress)
