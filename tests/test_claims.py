@@ -5,7 +5,8 @@ from dataclasses import replace
 import neurolens as nl
 import pytest
 import torch
-from neurolens.claims import CLAIMS, Check, pixel_correlation
+from neurolens.claims import CLAIMS, Check
+from neurolens.claims.fooling import pixel_correlation
 from neurolens.statistics import Estimate
 from neurolens.visualization.fooling import Fooling
 

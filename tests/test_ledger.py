@@ -207,15 +207,19 @@ def test_small_networks_stand_beside_the_headline(files):
     )
     assert row.counts == ("2000", "1; 3 small")
     said = row.as_json()
-    assert said["seeds"] == 3
+    assert (said["seeds"], said["small_seeds"]) == (1, 3)  # the number is that of one training
     assert said["small"]["1"]["accuracy"][0] == 0.85
     assert said["in_small"] == row.ours[-1]
     assert shown("umap").in_small == ""
 
 
-def test_what_some_small_networks_do_not_show_has_no_mean(files):
+def test_what_one_small_network_shows_has_no_mean_what_two_of_three_do_has(files):
     write_record(replace(record(), small=in_small(0.8, math.nan)), files[0])
     assert shown().in_small == "– over 2 small networks: not reproduced 1×, not testable 1×"
+    write_record(replace(record(), small=in_small(0.6, math.nan, 0.61)), files[0])
+    low, high = stats.t.interval(0.95, 1, 0.605, stats.sem([0.6, 0.61]))
+    told = f"0.605 [{low:.3g}, {high:.3g}] over 2 of 3 small networks: not reproduced 2×, not testable 1×"
+    assert shown().in_small == told
 
 
 def test_the_paper_s_data_go_first_then_the_larger_budget_then_one_s_own(files):

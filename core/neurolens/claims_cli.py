@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from neurolens.cache import check_writable, empty_cache
 from neurolens.claims.board import Scoreboard, scoreboard, write_between_marks
 from neurolens.claims.catalogue import named_claim
-from neurolens.claims.measuring import measure_claim
+from neurolens.claims.measuring import RUNS, measure_claim, usable_budget
 from neurolens.claims.records import SHIPPED, Move, Record, best_record, own_results, read_records, write_record
 from neurolens.lesson import BUDGETS
 from neurolens.statistics import Estimate
@@ -65,9 +65,11 @@ def show_one(id: Annotated[str, typer.Argument(help="The claim's, as `neurolens 
     for quantity, found in row.record.measured.items():
         check = checks.get(quantity)
         mark, rule = (check.mark(found), str(check).removeprefix(quantity)) if check else ("·", "")
+        rule += ", a guard" if check and check.guard else ""
         more = (_told(row.record.over_seeds(quantity)),) if small else ()
         table.add_row(mark, *map(escape, (quantity, rule, _told(found), *more)))
     console.print(table)
+    console.print("✓ holds, ✗ fails, ? undecided. Reproduced if all hold, partly if some do that are no mere guards.")
     if small:
         console.print(f"{row.in_small} ({row.record.small_setting})", highlight=False, markup=False)
     console.print(f"{row.verdict}; {row.record.setting}. {claim.differs}", highlight=False, markup=False)
@@ -81,18 +83,26 @@ def run(
     out: Annotated[Path | None, typer.Option(help="File of results to put it into; your own by default.")] = None,
     seed: Annotated[int, typer.Option(help="Of all that is drawn: another one tells how much chance there is.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Also train and embed anew what the cache keeps.")] = False,
+    small: Annotated[bool, typer.Option(help="Also on small networks of other seeds, which are trained first.")] = True,
 ) -> None:
     """Measure a claim again, store it, and say what moved."""
     with refusing("nothing was stored; networks that were trained on the way are kept"):
         file = out or own_results()
         named_claim(id)
+        budget = usable_budget(budget)
         stored = [one for one in (*read_records(file), *read_records(SHIPPED)) if one.id == id]
         check_writable(file)
         opened = open_study(study)
         if study and opened.name != study:
             raise refuse(opened.notice)
+        if small and not RUNS[id].seeds:
+            console.print(
+                "Measured on the study's own networks, then on small ones from other seeds. Training these takes "
+                "minutes to most of an hour on two cores, once; --no-small leaves them out.",
+                highlight=False,
+            )
         with empty_cache() if fresh else contextlib.nullcontext():
-            record = measure_claim(id, opened, budget, seed=seed, progress=True)
+            record = measure_claim(id, opened, budget, seed=seed, small=small, progress=True)
         before = best_record(id, [one for one in stored if one.study == record.study])
         console.print(_changes(Move(before, record)))
         console.print(f"{record.setting}\n{Move(before, record)}", highlight=False, markup=False)

@@ -142,6 +142,11 @@ def _bootstrap(
     return Estimate(statistic(*arrays), float(low), float(high), n)
 
 
+def percents(share: Estimate) -> str:
+    """Return a share with its interval, in percent."""
+    return f"{percent(share.value)} [{percent(share.low)}, {percent(share.high)}]"
+
+
 def percent(share: float) -> str:
     """Return 97% for 0.97, and never a rounded 0% or 100% for what is not quite that, nor -0%."""
     if 0 < share < 0.005:

@@ -73,7 +73,9 @@ class Row:
         found = self.record.over_seeds(self.claim.quantity)
         outcomes: Counter[str] = Counter(verdict.outcome for verdict in self.record.small_verdicts)
         judged = ", ".join(f"{outcome} {outcomes[outcome]}×" for outcome in OUTCOMES if outcomes[outcome])
-        return f"{found.interval if found else '–'} over {len(self.record.small)} small networks: {judged}"
+        of = len(self.record.small)
+        some = f"{found.n} of {of}" if found and found.n < of else of
+        return f"{found.interval if found else '–'} over {some} small networks: {judged}"
 
     @property
     def counts(self) -> tuple[str, str]:
@@ -98,7 +100,8 @@ class Row:
             "low": low,
             "high": high,
             "n": n,
-            "seeds": max(len(record["seeds"]), len(record["small"])) if record else None,
+            "seeds": len(record["seeds"]) if record else None,
+            "small_seeds": len(record["small"]) if record else None,
             "verdict": self.outcome if record else None,
             "in_small": self.in_small or None,
             "rule": claim.rule,

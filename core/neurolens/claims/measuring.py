@@ -18,7 +18,9 @@ from neurolens.watching import Bar
 RUNS = visualization_runs.RUNS | clustering_runs.RUNS
 
 
-def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int = 0, progress: bool = False) -> Record:
+def measure_claim(
+    id: str, study: Study, budget: str | None = None, *, seed: int = 0, small: bool = True, progress: bool = False
+) -> Record:
     """Measure a claim anew; the same seed gives the same numbers.
 
     Args:
@@ -26,24 +28,22 @@ def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int
         study: The data and the networks; some claims are always measured on the built-in one.
         budget: `"fast"`, `"cpu"` or `"gpu"`; as in the notebooks where none is given.
         seed: Of all that is drawn.
+        small: Measure it on small networks as well, where it rests on one training; they are trained first.
         progress: Show progress bars.
 
     Raises:
         ValueError: If there is no such claim or budget.
         FileNotFoundError: If the study has not all networks; the message says how to train them.
     """
-    claim = named_claim(id)
-    budget = budget or chosen_budget()
-    if budget not in BUDGETS:
-        raise ValueError(f"`budget` (={budget!r}) must be one of {', '.join(BUDGETS)}")
-    run = RUNS[id]
+    claim, run = named_claim(id), RUNS[id]
+    budget = usable_budget(budget)
     study = open_study(run.study) if run.study else study
     judges = [name for name in run.judges if name in study.cards()] or [*run.judges]
     networks = (*run.networks, *judges[:1])
     cards = [study.card(network) for network in networks]
     lesson = Lesson(claim.notebook[:2], study, budget, seed)
     verdict = run.measure(lesson, progress)
-    small, told = ({}, "") if run.seeds else _in_small(run, networks, lesson, verdict.measured, progress)
+    beside, told = _in_small(run, networks, lesson, verdict.measured, progress) if small and not run.seeds else ({}, "")
     return Record(
         id,
         study.name,
@@ -57,9 +57,17 @@ def measure_claim(id: str, study: Study, budget: str | None = None, *, seed: int
         torch=torch.__version__,
         setting=verdict.setting,
         measured=verdict.measured,
-        small=small,
+        small=beside,
         small_setting=told,
     )
+
+
+def usable_budget(budget: str | None) -> str:
+    """Return the budget, that of the notebooks where none is given; a ValueError where there is no such one."""
+    budget = budget or chosen_budget()
+    if budget not in BUDGETS:
+        raise ValueError(f"`budget` (={budget!r}) must be one of {', '.join(BUDGETS)}")
+    return budget
 
 
 def _in_small(

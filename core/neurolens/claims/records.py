@@ -78,9 +78,10 @@ class Record:
         return [self.claim.judge(f"small networks, seed {seed}", measured) for seed, measured in self.small.items()]
 
     def over_seeds(self, quantity: str) -> Estimate | None:
-        """Return a quantity's mean over the small networks, with Student's interval; None where it is not known."""
+        """Return a quantity's mean over the small networks that have it, with Student's interval; None under two."""
         values = [measured[quantity].value for measured in self.small.values() if quantity in measured]
-        if not values or len(values) < len(self.small) or any(map(math.isnan, values)):
+        values = [value for value in values if not math.isnan(value)]
+        if len(values) < 2:
             return None
         found = over_seeds(values)
         return found.within(*self.claim.bounds) if quantity == self.claim.quantity else found

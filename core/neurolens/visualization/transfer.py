@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from neurolens import statistics
 from neurolens.lens import Lens
-from neurolens.statistics import Estimate, percent
+from neurolens.statistics import Estimate, percent, percents
 from neurolens.studies.data import Images
 from neurolens.units import ClassUnit, LayerUnit, Objective, logit
 from neurolens.visualization.ascent import Ascent
@@ -83,11 +83,11 @@ class Transfer:
     @property
     def reading(self) -> str:
         """The same as plain sentences, with intervals."""
-        rivals = f" and above {self.rivals} of other units' optima (chance 0.5)" if self.rivals.n else ""
+        rivals = f" and above {percents(self.rivals)} of other units' optima (chance 50%)" if self.rivals.n else ""
         return (
             f"Of all that {self.counterpart.network} has, {self.counterpart.unit} answers most like {self.unit}: rank "
             f"correlation {self.counterpart.correlation} of their values for photos. It puts the picture above "
-            f"{self.above} of the photos{rivals}."
+            f"{percents(self.above)} of {self.above.n} photos{rivals}."
         )
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neurolens import statistics
 from neurolens.lens import Lens
-from neurolens.statistics import Estimate, percent
+from neurolens.statistics import Estimate, percent, percents
 from neurolens.studies.data import Images
 from neurolens.units import LayerUnit, Objective
 from neurolens.visualization.priors import Jitter
@@ -118,10 +118,10 @@ class OptimumTrust:
     def reading(self) -> str:
         """The same as plain sentences, with what each number is compared with."""
         failed = [name for name, held in self.checks.items() if not held]
+        left = percents(self.kept) if self.kept.value > 0 else "nothing"
         nudged = (
-            f"Moved, turned and blurred a little it keeps {percent(self.kept.value)} [{percent(self.kept.low)}, "
-            f"{percent(self.kept.high)}] of what lifts it above the average image; the unit's strongest photos keep "
-            f"{_known(self.photos_keep)}. "
+            f"Moved, turned and blurred a little it keeps {left} of what lifts it above the average image; the unit's "
+            f"strongest photos keep {_known(self.photos_keep)}. "
             if self.rises
             else "It is no stronger than the average image, so there is nothing that a nudge could take. "
         )
