@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 SIDE, PAIR_SIDE, THUMB = 256, 320, 64  # of a picture in CSS pixels, at most
+STOP = "Stop and reveal"  # before all are judged
 ABREAST = 9  # thumbnails in a row of the table, all its columns together
 
 
@@ -67,14 +68,19 @@ class BlindView:
         self.front.on_msg(self._heard)
         self._head, self._errors, self._truth = text("", "nl-head"), ErrorBox(), text("", "nl-truth")
         self.undo = button("Undo", "undo", "Take the last vote back", lambda: vote.attempt(vote.undo), "nl-undo")
-        self.reveal = button(
-            "", "eye", "End the vote and show the truth", lambda: vote.attempt(vote.reveal), "nl-reveal"
-        )
+        self.reveal = button("", "eye", "End the vote and show the truth", self._reveal, "nl-reveal")
         self.export = button("Export CSV", "download", "Write a table beside the notebook", self._export, "nl-export")
         self._kept = text("", "nl-kept")
         row = box([self.undo, self.reveal, self.export, self._kept], "nl-buttons", row=True)
         self.parts = [style_sheet(), self._head, self._errors, self.front, self._truth, row]
         self.show()
+
+    def _reveal(self) -> None:
+        """End the vote; one that is not complete only at the second press, as there is no way back."""
+        if self.reveal.description == STOP:
+            self.reveal.description, self.reveal.button_style = "End it here for good?", "danger"
+        else:
+            self.vote.attempt(self.vote.reveal)
 
     def show(self) -> None:
         """Show the trial at hand, or the truth once it is revealed."""
@@ -96,7 +102,7 @@ class BlindView:
         ):
             part.layout.display = None if there else "none"
         self.undo.disabled = not votes
-        self.reveal.description = "Reveal the truth" if place == of else "Stop and reveal"
+        self.reveal.description = "Reveal the truth" if place == of else STOP
         self.reveal.button_style = "primary" if place == of else ""
         self._truth.value = self._report() if revealed else ""
         self._kept.value = f"<span>{place} kept in {escape(vote.file.name)}</span>"

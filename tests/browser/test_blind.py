@@ -193,7 +193,8 @@ def test_stop_and_reveal(notebook, alone, screenshots):
         "    ((source, number),) = vote.ballot.trials[len(vote.votes)]\n"
         "    vote.vote('head' if source == 'lion source' else 'whole body' if number % 3 else 'neither')"
     )
-    alone.locator(".nl-reveal").click()
+    alone.get_by_role("button", name="Stop and reveal").click()
+    alone.get_by_role("button", name="End it here for good?").click()
     expect(alone.locator(".nl-truth")).to_contain_text("17 of 20 judged")
     expect(alone.locator(".nl-truth p").first).to_contain_text("You said “head” of ")
     expect(alone.locator(".nl-truth p").first).to_contain_text(" pictures of “lion source” (")

@@ -173,7 +173,13 @@ def test_the_truth_is_what_core_counts(begin):
 def test_stop_and_reveal_ends_the_vote(begin):
     vote = begin()
     assert part(vote, "nl-reveal").description == "Stop and reveal"
+    part(vote, "nl-reveal").click()  # which asks first
+    assert not vote.revealed
+    assert part(vote, "nl-reveal").description == "End it here for good?"
     vote.vote("neither")
+    assert part(vote, "nl-reveal").description == "Stop and reveal"
+    part(vote, "nl-reveal").click()
+    assert not vote.revealed
     part(vote, "nl-reveal").click()
     assert "1 of 12 judged" in repr(vote.result())
     for refused in (lambda: vote.vote("head"), vote.undo):
