@@ -128,6 +128,7 @@ def test_an_objective_scores_a_real_network(network, images):
         ),
         ("layer4.0.conv2.C1", r"`layer` \(='layer4.0.conv2'\) .* nearest: layer4.0.conv1"),
         ("layer4.c18n3", r"`layer` .*; channels and neurons have capitals: layer4.C18N3$"),
+        ("LAYER4.C1", r"`layer` \(='LAYER4'\) .* nearest: layer4; it has"),
         ("zebra", r"`layer` \(='zebra'\) .* nearest: none; it has stem, layer4, head$"),
         ("dog", r"`layer` \(='dog'\) .*; for the class write logit:dog$"),
         ('"hot dog"', r"`layer` \(='hot dog'\) .*; for the class write logit:\"hot dog\"$"),

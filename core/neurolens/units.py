@@ -14,7 +14,7 @@ Names beyond letters, digits, `_` and dots are quoted, `logit:"hot dog"`; so is 
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import ClassVar
@@ -197,8 +197,9 @@ def parse(text: str) -> Objective:
     return Objective(tuple(terms))
 
 
-def _absent(kind: str, name: str, known: Iterable[str], shown: Sequence[str], cure: str = "") -> ValueError:
-    near = ", ".join(difflib.get_close_matches(name, known)) or "none"
+def _absent(kind: str, name: str, known: Collection[str], shown: Sequence[str], cure: str = "") -> ValueError:
+    alike = [one for one in known if one.lower() == name.lower()]
+    near = ", ".join(alike or difflib.get_close_matches(name, known)) or "none"
     listed = ", ".join(shown[:12]) + (f", … ({len(shown)} in all)" if len(shown) > 12 else "")
     return ValueError(f"`{kind}` (={name!r}) is not in this network; nearest: {near}; it has {listed}{cure}")
 
