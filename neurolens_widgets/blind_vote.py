@@ -10,6 +10,7 @@ from pathlib import Path
 
 import neurolens as nl
 import numpy as np
+from neurolens.cache import check_writable
 from neurolens.kept import Kept
 from numpy.typing import ArrayLike
 from PIL import Image
@@ -79,7 +80,7 @@ class BlindVote(Card):
         self.question, self.names, self.seed, self.voter = question, tuple(names), seed, voter
         self._votes = Votes(file, f"{question} · {voter or 'anonymous'} · seed {seed} · {self._fingerprint()}")
         try:
-            self._votes.check()
+            check_writable(self._votes.file)
         except OSError as error:
             raise ValueError(
                 f"`file` (={str(file)!r}) cannot be written ({error}); name one in a folder where you may write"

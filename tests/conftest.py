@@ -104,6 +104,17 @@ def network():
 
 
 @pytest.fixture
+def one_thread():
+    """Sums are rounded in the order of the threads; and on networks as small as those here, one is the fastest."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def images():
     """Four random RGB images in [0, 1], float, (4, 3, 32, 32); the same every time."""
     import torch

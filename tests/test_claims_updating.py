@@ -5,7 +5,6 @@ from pathlib import Path
 import neurolens as nl
 import numpy as np
 import pytest
-import torch
 from neurolens.claims import penalty as pen
 from neurolens.claims import updating as upd
 from neurolens.claims.penalty import LOSSES, PenaltyTraining, penalty_training
@@ -16,12 +15,7 @@ from neurolens.studies.training import Recipe
 SMALL = Recipe(width=4, epochs=1, coarse_share=0, batch_size=32)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -10,7 +10,11 @@ from jupyter_client.manager import start_new_kernel
 from neurolens.studies.training import Recipe, train
 from neurolens.visualization.scan import Scan, scan
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("how", ["interrupted", "restarted"])]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.parametrize("how", ["interrupted", "restarted"]),
+]
 PATIENCE = 240  # seconds
 RECIPE = Recipe(width=4, epochs=4, batch_size=16, coarse_share=0.5)
 SETUP = """
@@ -32,15 +36,6 @@ TRAIN = f"""
 network = training.train({RECIPE}, images[:400], images[:50], checkpoint, progress=False)
 torch.save(network.state_dict(), checkpoint.with_name("weights"))
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """With two, sums are in another order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -17,12 +17,7 @@ DISTANCES = np.array([[0, 0.1, 0.4], [0.1, 0, 0.4], [0.4, 0.4, 0]])
 TINY = Recipe(width=4, epochs=3, batch_size=20, coarse_share=0, learning_rate=0.05)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def toy(n=60):

@@ -17,14 +17,7 @@ from neurolens.studies import training
 from neurolens.studies.augmentation import crop_and_flip, cut_out
 from neurolens.studies.training import Recipe, accuracy, train
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums are rounded in the order of the threads; and on networks this small, one is the fastest."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 TINY = Recipe(width=4, epochs=3, batch_size=20, coarse_share=0.4, learning_rate=0.05)

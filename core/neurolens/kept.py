@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neurolens.cache import check_writable, written_whole
+from neurolens.cache import written_whole
 
 STALE_SECONDS = 10  # whoever holds the file for longer than this has died
 
@@ -53,14 +53,6 @@ class Kept:
                 self.message = f"{self.file} cannot be read or set aside ({error}); mend it, or delete it."
             found: dict[str, Any] = {**self._kept, **self._unwritten}
         return {name: entry for name, entry in found.items() if isinstance(entry, dict) and entry}
-
-    def check(self) -> None:
-        """Try whether the file can be written, and leave it as it is.
-
-        Raises:
-            OSError: If it cannot.
-        """
-        check_writable(self.file)
 
     def keep(self, name: str, entry: dict[str, Any] | None) -> None:
         """Keep an entry under this name with the time of day; None takes it out."""

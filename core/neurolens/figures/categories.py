@@ -83,7 +83,8 @@ def _parted(
     """Push boxes of so many letters apart until none overlaps, and joined ones until a number fits between them."""
     a, b = np.triu_indices(len(at), 1)
     number = np.array([pair in joined for pair in zip(a.tolist(), b.tolist(), strict=True)])[:, None]
-    need = (np.stack([(letters[a] + letters[b]) / 2 + 3, np.full(len(a), 3.5)], 1) + number * [NUMBER + 1, 2]) / LETTERS
+    boxes = np.stack([(letters[a] + letters[b]) / 2 + 3, np.full(len(a), 3.5)], 1)  # with what surrounds the names
+    need = (boxes + number * [NUMBER + 1, 2]) / LETTERS
     for _ in range(PUSHES):
         gaps = at[b] - at[a]
         over = need - np.abs(gaps)

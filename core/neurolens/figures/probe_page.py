@@ -32,7 +32,7 @@ STYLE = """
 .nl-probe .address { width: 92px; overflow-wrap: anywhere; } .nl-probe .verdict { flex: 1 1 220px; }
 .nl-probe img.small { width: 64px; } .nl-probe .tops { display: flex; gap: 4px; }
 .nl-probe .station { width: 96px; border-top: 3px solid var(--line); padding-top: 4px; font-size: 11px;
-  overflow-wrap: anywhere; white-space: pre-line; }
+  overflow-wrap: anywhere; }
 .nl-probe .active { border-color: var(--accent); }
 """
 PAGE = """<!doctype html>
@@ -124,10 +124,11 @@ def _path(probe: Probe) -> str:
     stations = []
     for place in few:
         step, picture = steps[place], array(probe.stations[place])
-        words = "the closest" if step is None else f"{step.critical}\n{'active' if step.active else 'silent'}"
+        lines = ("the closest",) if step is None else (step.critical, "active" if step.active else "silent")
         mark = " active" if step is None or step.active else ""
-        image = _image(picture, f"{probe.said} at station {place + 1}: {' '.join(words.split())}", "")
-        stations.append(f'<div class="station{mark}">{image}<span class="soft">{escape(words)}</span></div>')
+        image = _image(picture, f"{probe.said} at station {place + 1}: {' '.join(lines)}", "")
+        words = "<br>".join(map(escape, lines))
+        stations.append(f'<div class="station{mark}">{image}<span class="soft">{words}</span></div>')
     left = probe.path.left_at
     typical = "stays within the category's range" if left is None else "leaves the category's range on its way"
     skipped = f"The last {len(few)} of {len(steps)} stations. " if len(few) < len(steps) else ""

@@ -33,8 +33,8 @@ class OwnStudy:
         size: Height and width, in pixels, to which images are scaled and cut.
         width: Channels of the first stage of its networks.
         epochs: Of their training.
-        precision: Of the passes of their training, as `Recipe` has it.
         pairs: The two classes of `near_pair` and of `far_pair`, once they are known.
+        precision: Of the passes of their training, as `Recipe` has it.
 
     Raises:
         ValueError: If the name cannot be one, a number is too small, or there is no such precision.

@@ -124,7 +124,7 @@ def train(
         recipe: The settings.
         images: What to learn.
         held_out: What the accuracy in the progress bar is measured on; never trained on.
-        checkpoint: File of the run's state. It belongs to one recipe, one data set and one penalty.
+        checkpoint: File of the run's state, of one recipe, data set and penalty; without it a stopped run begins anew.
         penalty: What each image's cross-entropy is multiplied by; nothing where none is given.
         device: Where to train.
         progress: Show a progress bar an epoch, with loss, accuracy and time left.
