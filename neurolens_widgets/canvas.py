@@ -130,7 +130,8 @@ def paint(*canvases: Pixels) -> None:
         try:
             with hold_canvas():
                 for canvas in canvases:
-                    canvas.clear()  # pale pixels would pile up
+                    if canvas.pixels.take(3, -1).min() < 255:  # pale pixels would pile up; cleared in vain, it flickers
+                        canvas.clear()
                     canvas.put_image_data(canvas.pixels)
         except BaseException:
             manager._commands_cache, manager._buffers_cache = [], []
