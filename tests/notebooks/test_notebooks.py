@@ -150,6 +150,31 @@ def test_badges_and_install_line_come_with_the_public_address(course):
     assert "git+https://github.com/us/here@v1.2.3" in text
 
 
+def test_another_address_leaves_what_was_executed(course, capsys):
+    solved = course.HERE / "solutions" / "00_one.ipynb"
+    course.main([])
+    executed = course.build(course.sources()[0], solved=True)
+    printed = nbformat.v4.new_output("stream", name="stdout", text="2")
+    executed.cells[3].update(execution_count=1, outputs=[printed])
+    solved.write_text(nbformat.writes(executed) + "\n")
+    before = solved.read_bytes()
+    course.main(["00"])
+    assert solved.read_bytes() == before
+    with (course.HERE.parent / "pyproject.toml").open("a") as project:
+        project.write('[project.urls]\nRepository = "https://github.com/us/here"\n')
+    assert course.main(["--check", "00"]) == 1
+    course.main(["00"])
+    assert course.main(["--check", "00"]) == 0
+    assert "git+https://github.com/us/here@v1.2.3" in solved.read_text()
+    assert nbformat.read(solved, as_version=4).cells[3].outputs == [printed]
+
+    (course.HERE / "src" / "00_one.py").write_text((course.HERE / "src" / "00_one.py").read_text() + "2 + 2\n")
+    course.main(["00"])
+    capsys.readouterr()
+    assert course.main(["--check", "00"]) == 1
+    assert "solutions/00_one.ipynb is not its source executed" in capsys.readouterr().out
+
+
 def test_execution_keeps_what_a_page_without_a_kernel_can_show(course):
     cells = [nbformat.v4.new_code_cell(text) for text in ("import ipywidgets\nipywidgets.IntSlider(7)", "6 * 7")]
     executed = course.execute(nbformat.v4.new_notebook(cells=cells))
