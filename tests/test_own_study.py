@@ -101,6 +101,32 @@ def test_the_command_and_what_it_says(folder):
     assert own_study("paints").pairs["far_pair"] == ("sky", "rose")
 
 
+def test_all_damaged_pictures_of_both_splits_are_named_at_once(folder):
+    bad = [folder / "sky" / f"{i}.png" for i in range(12)]  # two of them are for testing
+    for file in bad:
+        file.write_bytes(file.read_bytes()[:50])
+    (folder / "leaf" / "1.png").write_bytes(b"")
+    told = CliRunner().invoke(app, ["study", "new", str(folder), "--size", "16"])
+    assert told.exit_code == 2
+    assert told.output.count("cannot be read as an image") == 12, "ten of train, two of test"
+    assert "\nand 1 more of 'train'\n" in told.output
+    assert not (folder.parent / "cache" / "networks").exists()
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_come_as_notes_beside_the_output(folder, monkeypatch):
+    Image.new("RGBA", (20, 20)).save(folder / "sky" / "0.png")  # which is for testing
+
+    def train(_):
+        raise ValueError("here it trains")
+
+    monkeypatch.setattr("neurolens.studies.making.make_study", train)
+    told = CliRunner().invoke(app, ["study", "new", str(folder), "--size", "16"])
+    assert "note: paints (test): converted to RGB: 1 × RGBA (transparent places white" in told.stderr
+    assert "UserWarning" not in told.output
+    assert "note:" not in told.stdout
+
+
 def test_what_is_left_out_and_what_is_few_is_said_before_training(folder, monkeypatch):
     for name in ("a.heic", "b.HEIC", "c.heic", "notes.txt", ".DS_Store"):
         (folder / "sky" / name).write_bytes(b"x")

@@ -140,7 +140,7 @@ def test_the_command(tmp_path, planted_cache):
     Image.fromarray(pixels).save(folder / "one.png")
     (folder / "torn.png").write_bytes(b"no picture")
     page = tmp_path / "report.html"
-    said = CliRunner().invoke(app, ["probe", str(folder), "--study", "planted", "--html", str(page)])
+    said = CliRunner(env={"NEUROLENS_STUDY": "planted"}).invoke(app, ["probe", str(folder), "--html", str(page)])
     assert said.exit_code == 2  # one of the two could not be read
     assert "Probe(one.png:" in said.output
     assert "torn.png" in said.stderr

@@ -111,7 +111,9 @@ def atlas(
 def probe(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.")],
     network: Annotated[str, typer.Option(help="near_pair, far_pair, all, reseeded or vgg16.")] = "all",
-    study: Annotated[str | None, typer.Option(help="Whose network; CIFAR-10 if it is here.")] = None,
+    study: Annotated[
+        str | None, typer.Option(envvar="NEUROLENS_STUDY", help="Whose network; CIFAR-10 if it is here.")
+    ] = None,
     layer: Annotated[str | None, typer.Option(help="Whose channels to show; the last stage by default.")] = None,
     html: Annotated[Path | None, typer.Option(help="Page to write: one file that needs no other.")] = None,
 ) -> None:

@@ -14,7 +14,7 @@ from neurolens.device import Precision
 from neurolens.studies.cards import Card
 from neurolens.studies.own import BUILT_IN, OwnStudy
 from neurolens.studies.study import Study, find_cards, named_card, open_study
-from neurolens.terminal import AsJson, console, refuse, refusing
+from neurolens.terminal import AsJson, console, note, refuse, refusing
 
 StudyName = Annotated[str, typer.Argument(help=f"{', '.join(BUILT_IN)}, or one of your own.")]
 Pair = Annotated[tuple[str, str] | None, typer.Option(help="Its two classes; chosen by a network if not given.")]
@@ -58,10 +58,10 @@ def new(
             name or path.resolve().stem, str(path), size, width, epochs, pairs, cast(Precision, precision)
         )
         for caution in cautions(wanted):
-            console.print("[yellow]note:[/]", escape(caution), highlight=False)
+            note(caution)
         opened = make_study(wanted)
     for caution in guesses(opened.cards().values()):
-        console.print("[yellow]note:[/]", escape(caution), highlight=False)
+        note(caution)
     near_pair, far_pair = (" and ".join(opened.pairs[pair]) for pair in ("near_pair", "far_pair"))
     console.print(
         f"{opened.name}: near pair {near_pair}, far pair {far_pair}; NEUROLENS_STUDY={opened.name} runs the course on "

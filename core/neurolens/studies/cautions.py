@@ -31,7 +31,7 @@ def cautions(study: OwnStudy) -> list[str]:
             f"{len(left_out)} files are left out ({kinds}), such as {_few(left_out)}: what is read lies in the "
             f"folder of its class and ends in {', '.join(IMAGE_ENDINGS)}"
         )
-    parts = [study.images(split) for split in SPLITS]
+    parts = study.both()
     pictures = Counter(part.classes[k] for part in parts for k in part.labels.tolist())
     few = [f"{name} ({count})" for name, count in sorted(pictures.items()) if count < FEW]
     if few:

@@ -30,7 +30,7 @@ def make_study(study: OwnStudy, *, device: str | None = None, progress: bool = T
         FileNotFoundError: If there are no images.
         ValueError: If they show fewer than three classes, a pair is none of them, or as `sources.load_images` does.
     """
-    train, test = study.images("train"), study.images("test")
+    train, test = study.both()
     if len(train.classes) < FEWEST or train.classes != test.classes:
         raise ValueError(
             f"`path` (={study.path!r}) must show {FEWEST} classes or more, the same for training and testing, not "

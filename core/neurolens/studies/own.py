@@ -11,7 +11,7 @@ import torch
 from neurolens.cache import cache_folder, written_whole
 from neurolens.device import Precision, check_precision
 from neurolens.studies.data import Images
-from neurolens.studies.sources import load_images
+from neurolens.studies.sources import SPLITS, load_images
 
 CARD = "study.json"
 BUILT_IN = ("cifar10", "planted")
@@ -65,6 +65,19 @@ class OwnStudy:
     def images(self, split: str) -> Images:
         """Return the `"train"` or `"test"` images; errors as in `sources.load_images`."""
         return load_images(self.path, split, size=(self.size, self.size))
+
+    def both(self) -> tuple[Images, Images]:
+        """Return the training and the test images; what is wrong with either is said at once, as by `load_images`."""
+        read, wrong = [], []
+        for split in SPLITS:
+            try:
+                read.append(self.images(split))
+            except ValueError as error:
+                wrong.append(str(error))
+        if wrong:
+            raise ValueError("\n".join(dict.fromkeys(wrong)))
+        train, test = read
+        return train, test
 
     def save(self) -> None:
         """Write the card, whole or not at all."""

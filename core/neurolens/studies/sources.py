@@ -27,6 +27,7 @@ IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tif
 BATCHES = "cifar-10-batches-py"
 DECODER = 4  # part of every cache's key: raise it when the same files give other pixels
 LARGEST = 64_000_000  # bytes of one image in a zip, unpacked: a file that claims more is a bomb
+MOST_NAMED = 10  # damaged files, in one message
 PATIENCE = 15  # seconds without an answer after which a download is given up
 
 Entry = tuple[str, str, Callable[[], bytes]]  # class name, path in words, how to read it
@@ -216,19 +217,28 @@ def _decode(
             )
     pixels: np.ndarray | None = None
     converted: Counter[str] = Counter()
+    damaged: list[str] = []
     for i, (_, where, read) in enumerate(Bar(entries, f"reading {split} images", disable=not progress)):
-        picture, mode = _open(read, where, size)
+        try:
+            picture, mode = _open(read, where, size)
+        except ValueError as error:  # the rest is read all the same, so that all is mended at once
+            damaged.append(str(error))
+            continue
         if mode != "RGB":
             converted[mode] += 1
         if pixels is None:
             pixels = np.empty((len(entries), *picture.shape), np.uint8)
-        if picture.shape != pixels.shape[1:]:
+        if picture.shape != pixels.shape[1:] and not damaged:
             (_, h, w), (_, height, width) = picture.shape, pixels.shape[1:]
             raise ValueError(
                 f"{where} is {w}×{h} pixels but {entries[0][1]} is {width}×{height}; "
                 "all images must have one size: resize them first"
             )
-        pixels[i] = picture
+        if not damaged:
+            pixels[i] = picture
+    if damaged:
+        more = len(damaged) - MOST_NAMED
+        raise ValueError("\n".join(damaged[:MOST_NAMED]) + (f"\nand {more} more of {split!r}" if more > 0 else ""))
     assert pixels is not None
     made_from = _formats(entries)
     if converted:
