@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from neurolens_widgets.canvas import RGBA, Pixels, Tiles, enlargement, paint
 from neurolens_widgets.parts import Choices, Head, box, button, field
-from neurolens_widgets.points import draw_points, legend_style, overlay
+from neurolens_widgets.points import draw_points, legend_style, nearest_towards, overlay
 from neurolens_widgets.readouts import ErrorBox, notices, style_sheet, text
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ SIDE, FINE = 480, 720  # of the map, in CSS pixels and in pixels
 NEAR, DRAG = 12, 4  # CSS pixels: how far the pointer may be from its point, and must go to brush
 MOST, COLUMNS = 36, 12  # images of a selection that are shown
 DEGREES = 10  # of a key
+ARROWS = {"ArrowLeft": (-1, 0), "ArrowRight": (1, 0), "ArrowUp": (0, -1), "ArrowDown": (0, 1)}
 ICONS = {"o": "circle", "^": "play", "s": "square"}  # the style sheet turns the second upright
 
 
@@ -38,7 +39,7 @@ class ManifoldView:
         self._to = (0.0, 0.0)
         self._brushed: tuple[float, float, float, float] | None = None  # the rectangle that made the selection
         self._places: list[int] = []  # the images selected and shown
-        self._seen = np.zeros((0, 3))
+        self._seen, self._drawn = np.zeros((0, 3)), np.zeros(0, int)
         notice = shown.study.notice
         self.head, self._errors = Head("Manifold map", shown.stop), ErrorBox()
         self.parts = [
@@ -166,7 +167,7 @@ class ManifoldView:
             self.image.pixels = shown.picture(shown.image)
             self._about.value = f"<b>{escape(shown.class_of(shown.image))}</b><span>image {shown.image}</span>"
         else:
-            self._about.value = "<span>Move the pointer over the map, or drag a rectangle.</span>"
+            self._about.value = "<span>Point at the map or press an arrow key; drag a rectangle to select.</span>"
         self.image.layout.display = None if shown.image >= 0 else "none"
         self._mark()
         paint(self._lay_over(), self.image, *also)
@@ -240,18 +241,23 @@ class ManifoldView:
         self._brushed = (left, top, right, bottom)
         paint(self._lay_over())
 
-    def _key(self, key: str, *_: object) -> None:
-        name, step = {
-            "ArrowLeft": ("turn", -DEGREES),
-            "ArrowRight": ("turn", DEGREES),
-            "ArrowUp": ("tilt", DEGREES),
-            "ArrowDown": ("tilt", -DEGREES),
-        }.get(key, ("", 0))
+    def _key(self, key: str, shift: bool = False, *_: object) -> None:
+        across, down = ARROWS.get(key, (0, 0))
         if key == "Escape":
             self._clear()
-        elif name:
+        elif key in ARROWS and (shift or not self._seen[:, 2].any()):
+            self._walk((across, down))
+        elif key in ARROWS:
+            name, step = ("turn", across * DEGREES) if across else ("tilt", -down * DEGREES)
             limits = self.map.traits()[name]
             setattr(self.map, name, min(limits.max, max(limits.min, getattr(self.map, name) + step)))
+
+    def _walk(self, towards: tuple[int, int]) -> None:
+        """Look at the next point in a direction, from the one looked at or from the middle."""
+        place = self.map.image
+        here = self._on_map([place])[0] if place >= 0 else np.full(2, SIDE / 2)
+        if (found := nearest_towards(self._on_map(self._drawn), here, towards)) is not None:
+            self.map.image = int(self._drawn[found])
 
     def _hide(self, name: str) -> Callable[[], None]:
         return lambda: self.map.hide(name)
@@ -290,5 +296,5 @@ class ManifoldView:
 
 def _scores(manifold: nl.Manifold) -> str:
     """Return the scores in words, and for points in space how to read them."""
-    depth = "Nearer points are stronger; arrow keys turn. " if manifold.points.shape[1] == 3 else ""
-    return f"{depth}{manifold.scored}. {manifold.caption}."
+    turns = "Nearer points are stronger; arrow keys turn, with Shift go to the next point. "
+    return f"{turns if manifold.points.shape[1] == 3 else ''}{manifold.scored}. {manifold.caption}."

@@ -73,6 +73,21 @@ def draw_points(
     return rimmed(pixels.reshape(side, side, 4))
 
 
+def nearest_towards(
+    points: Float64[np.ndarray, "n 2"], here: Float64[np.ndarray, "2"], towards: tuple[int, int]
+) -> int | None:
+    """Return which point is next to a place in a direction along an axis; None where no point lies that way.
+
+    The nearest within 45° of the direction, or else the nearest on that side, so that no point is a dead end.
+    """
+    apart = points - here
+    along, aside = apart @ towards, np.abs(apart @ (towards[1], towards[0]))
+    for ahead in ((along > 0) & (aside <= along), along > 0):
+        if ahead.any():
+            return int(np.where(ahead, np.hypot(along, aside), np.inf).argmin())
+    return None
+
+
 def rimmed(pixels: RGBA) -> RGBA:
     """Return the picture with white, as strong as what it surrounds, in the empty pixels beside what is drawn."""
     alpha = maximum_filter(pixels[..., 3], 2 * RIM + 1)

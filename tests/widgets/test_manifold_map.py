@@ -218,7 +218,7 @@ def test_a_class_can_be_selected_without_the_pointer(shown):
 
 def test_keys_turn_and_clear(shown):
     shown.raw = True
-    wait_for(lambda: shown.manifold.of == "raw images")
+    wait_for(lambda: shown.manifold.of == "raw images" and not shown.embedding)
     before = shown.seen
     shown._view._key("ArrowRight", False, False, False)
     assert shown.turn == 40
@@ -229,6 +229,38 @@ def test_keys_turn_and_clear(shown):
     shown.select_class("owl")
     shown._view._key("Escape", False, False, False)
     assert shown.selected == ()
+
+
+def test_arrow_keys_go_to_every_point_that_is_shown(shown):
+    """From the middle, and with nothing but the keys: a walk through all that can be reached from point to point."""
+    view, hidden = shown._view, "owl"
+    shown.hidden = (hidden,)
+    reached, waiting = set(), [-1]
+    while waiting:
+        place = waiting.pop()
+        for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"):
+            shown.image = place
+            view._key(key, False, False, False)
+            if shown.image != place and shown.image not in reached:
+                reached.add(shown.image)
+                waiting.append(shown.image)
+    assert reached == {*np.flatnonzero(shown.visible).tolist()}
+    assert hidden not in {shown.class_of(place) for place in reached}
+    left = int(shown.seen[shown.visible.nonzero()[0], 0].argmin())
+    shown.image = outermost = int(np.flatnonzero(shown.visible)[left])
+    view._key("ArrowLeft", False, False, False)
+    assert shown.image == outermost, "there is nothing farther left"
+    assert (shown.turn, shown.tilt) == (30, 20), "points in the plane do not turn"
+
+
+def test_in_space_arrow_keys_go_to_points_with_shift(shown):
+    shown.raw = True
+    wait_for(lambda: shown.manifold.of == "raw images" and not shown.embedding)
+    shown.image = 0
+    shown._view._key("ArrowRight", True, False, False)
+    assert shown.image != 0
+    assert shown.seen[shown.image, 0] > shown.seen[0, 0]
+    assert shown.turn == 30
 
 
 @pytest.mark.parametrize(
