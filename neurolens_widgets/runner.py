@@ -2,6 +2,7 @@
 
 import atexit
 import contextvars
+import math
 import threading
 import time
 import weakref
@@ -165,8 +166,16 @@ class Runner:
 
     def _telling(self) -> Callable[[float], object]:
         """Return what passes on how far a step is, often enough for the eye."""
-        throttle, tell = Throttle(TOLD), self._tell
-        return lambda share: tell(share) if tell is not None and throttle.due() else None
+        throttle, tell, known = Throttle(TOLD), self._tell, False
+
+        def pass_on(share: float) -> None:
+            nonlocal known
+            lost = known and math.isnan(share)  # told always, so that no share stands that is over
+            if (throttle.due() or lost) and tell is not None:
+                known = not math.isnan(share)
+                tell(share)
+
+        return pass_on
 
 
 @dataclass

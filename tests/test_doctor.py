@@ -1,5 +1,7 @@
 """The doctor calls well what works, and for everything else knows the cure."""
 
+from dataclasses import replace
+
 import neurolens as nl
 import pytest
 import torch
@@ -77,6 +79,17 @@ def test_weights_that_are_not_those_of_their_card(tmp_path, damage):
     assert not finding.fatal
     assert "far_pair" not in finding.found
     assert "neurolens train planted far_pair (or delete" in finding.cure
+
+
+def test_networks_that_may_only_guess_are_named(monkeypatch):
+    lucky = replace(nl.open_study("planted").card("vgg16"), accuracy=0.15, tested_on=40)
+    monkeypatch.setattr(
+        doctor, "find_card", lambda study, name: lucky if (study, name) == ("planted", "vgg16") else None
+    )
+    finding = found("planted networks")
+    assert not finding.ok
+    assert not finding.fatal
+    assert "vgg16 may be no better than guessing" in finding.cure
 
 
 def test_without_any_network_nothing_works(tmp_path, monkeypatch):

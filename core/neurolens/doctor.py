@@ -12,6 +12,7 @@ import torch
 
 from neurolens.cache import cache_folder
 from neurolens.device import best_device, has_fast_bf16
+from neurolens.studies.cautions import guesses
 from neurolens.studies.own import study_names
 from neurolens.studies.sources import BATCHES, SPLITS, first_images
 from neurolens.studies.study import DATA_CURE, NETWORKS, as_cifar10, find_card
@@ -74,17 +75,19 @@ def _data() -> Finding:
 
 
 def _networks() -> Iterator[Finding]:
-    """Read every network's card and weights; without a single sound one nothing works."""
+    """Read every network's card and weights, also those that may only guess; with no sound one nothing works."""
     sound: dict[str, list[str]] = {study: [] for study in study_names()}
     broken: dict[str, list[str]] = {study: [] for study in sound}
+    doubtful: dict[str, list[str]] = {study: [] for study in sound}
     for study in sound:
         for name in NETWORKS:
             try:
                 if card := find_card(study, name):
                     card.read_weights()
                     sound[study].append(f"{name} {card.accuracy:.1%}{'' if card.shipped else ' (yours)'}")
+                    doubtful[study] += guesses([card])
             except (OSError, ValueError) as error:
                 broken[study].append(str(error))
     for study, names in sound.items():
-        cure = "; ".join(broken[study]) or ("" if names else f"neurolens train {study} near_pair")
+        cure = "; ".join(broken[study] + doubtful[study]) or ("" if names else f"neurolens train {study} near_pair")
         yield Finding(f"{study} networks", ", ".join(names) or "none", not cure, cure, fatal=not any(sound.values()))

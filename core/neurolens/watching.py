@@ -19,7 +19,8 @@ class Watch:
     """Hears of every step of the bars within, and ends the work at the next one when it is asked to.
 
     Args:
-        tell: Called with the share done of the outermost bar, NaN where that is not known; often, so do little.
+        tell: Called with the share done of the outermost bar, NaN where that is not known and where it has ended;
+            often, so do little.
         stop: Ends the work once it is set.
     """
 
@@ -33,7 +34,10 @@ class Watch:
 
     def end(self, bar: "Bar") -> None:
         """Hear no more of it."""
-        self._bars = [one for one in self._bars if one is not bar]  # for tqdm, bars in the same line are equal
+        left = [one for one in self._bars if one is not bar]  # for tqdm, bars in the same line are equal
+        last, self._bars = bool(self._bars) and not left, left
+        if last:
+            self._tell(NAN)  # what follows may have no bar, and this one's 100% would stand
 
     def step(self) -> None:
         """Tell how far the work is.

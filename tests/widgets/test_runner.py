@@ -222,6 +222,19 @@ def test_a_step_that_reports_its_progress_is_told_of_and_ends_at_its_next_report
     assert not runner.running
 
 
+def test_what_follows_the_last_bar_is_not_told_as_done():
+    """UMAP's own step comes after a bar that ran to its end: "100%" would stand while it works."""
+    told, over = [], threading.Event()
+
+    def frames():
+        list(Bar(range(1000), disable=True))
+        yield 0
+
+    Runner(lambda frame, final: None, lambda *_: over.set(), tell=told.append).start(frames())
+    assert over.wait(20)
+    assert told[-1] != told[-1], "NaN, for unknown"
+
+
 def test_when_it_ends_it_knows_whether_something_follows():
     gate, running = threading.Event(), []
     runner = Runner(lambda frame, final: None, lambda *_: running.append(runner.running))
