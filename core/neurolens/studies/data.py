@@ -146,8 +146,8 @@ def gaussian_noise(images: Images, n: int, seed: int = 0) -> Images:
         raise ValueError(f"`n` (={n}) must be 1 or more, the number of noise images to draw")
     generator = torch.Generator().manual_seed(seed)
     mean, std = (torch.tensor(moments).view(1, 3, 1, 1) for moments in (images.mean, images.std))
-    noise = torch.randn(n, 3, *images.size, generator=generator) * std + mean
-    pixels = (noise * 255).round().clamp(0, 255).byte()
+    noise = torch.randn(n, 3, *images.size, generator=generator).mul_(std).add_(mean)  # in place: images are many
+    pixels = noise.mul_(255).round_().clamp_(0, 255).byte()
     source = f"Gaussian noise with the mean and std of {images.source}, drawn with seed {seed}"
     return Images(pixels, torch.zeros(n, dtype=torch.int64), ("noise",), "noise", source)
 

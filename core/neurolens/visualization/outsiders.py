@@ -151,8 +151,8 @@ class Noise:
             power, axes = torch.linalg.eigh(colours)  # not Cholesky: of grey images but one power is not 0
             z = torch.einsum("cd,ndhw->nchw", axes * power.clamp(min=0).sqrt(), z)
         mean, std = (torch.tensor(moment).view(3, 1, 1) for moment in (images.mean, images.std))
-        x = mean + self.shift + self.contrast * std * z
-        return x.clamp(0, 1) if self.clipped else x
+        x = z.mul_(self.contrast * std).add_(mean + self.shift)  # in place: ten thousand images are 120 MB
+        return x.clamp_(0, 1) if self.clipped else x
 
 
 NOISE_KINDS: Mapping[str, Noise] = {
