@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import hypothesis
 import pytest
 
 
@@ -52,6 +53,8 @@ def demand(marker: str) -> None:
 
 
 def pytest_configure(config):
+    hypothesis.settings.register_profile("busy", deadline=None)  # a first import on a busy machine takes long
+    hypothesis.settings.load_profile("busy")
     if unknown := required() - set(NEEDS):
         found, known = ",".join(sorted(unknown)), ",".join(NEEDS)
         raise pytest.UsageError(f"`NEUROLENS_REQUIRE` (={found!r}) must be some of {known}")

@@ -101,7 +101,7 @@ def test_shapley_sampling_comes_to_captums_exact_values_and_adds_up(lens, networ
     assert not torch.equal(again.values, found.values)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.integers(1, 6), st.booleans())
 def test_masked_scores_equal_a_loop_over_the_masks(seed, m, neurons):
     generator = torch.Generator().manual_seed(seed)

@@ -30,7 +30,7 @@ def assert_close(ours, theirs, dtype=torch.float32):
     assert (ours - theirs).abs().max() <= (1e-5 if dtype == torch.float32 else 1e-2) * theirs.abs().max()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     channels=st.sampled_from([(3, 16), (5, 32), (16, 48)]),
     kernel=st.tuples(SOME, SOME),

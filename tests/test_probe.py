@@ -1,5 +1,6 @@
 """A probe is what its parts say; any picture is read, and the page holds everything and runs nothing."""
 
+import itertools
 import re
 
 import neurolens as nl
@@ -131,6 +132,21 @@ def test_the_page_needs_nothing_else_and_runs_nothing(material, found):
     assert images == described > 20
     assert found.units[0].address in page
     assert "prediction tree" in page
+
+
+def test_the_page_shows_each_typical_image_of_the_path_once(found):
+    page = probe_page([found])
+    stations = re.findall(r'<div class="station( active)?" title="(.*?)">.*?src="(.*?)">', page)
+    pictures = [picture for *_, picture in stations]
+    assert len(stations) > 1
+    assert all(first != second for first, second in itertools.pairwise(pictures))
+    turns = [turn for _, filters, _ in stations for turn in filters.split(", ") if turn]
+    steps = found.path.steps[1:]
+    expected = [f"{step.critical} {'active' if step.active else 'silent'}" for step in steps]
+    assert turns == expected[len(expected) - len(turns) :]
+    assert len(turns) == len(steps) or len(stations) == 10
+    for mark, filters, _ in stations:
+        assert bool(mark) == (filters.count(" active") > filters.count(" silent") or not filters)
 
 
 def test_the_command(tmp_path, planted_cache):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from neurolens.clustering import separation as module
 from neurolens.clustering.separation import FEWEST, separation, trustworthiness
@@ -25,7 +25,6 @@ def test_accuracy_is_that_of_a_classifier_that_leaves_each_point_out(seed):
     assert separation(points, labels).hits.tolist() == [score == 1 for score in scores]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(FEWEST, 60), st.integers(2, 5))
 def test_silhouette_and_trustworthiness_are_scikit_learns(seed, n, k):
     points, labels = cloud(seed, n, k=k)

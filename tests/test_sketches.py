@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from neurolens.visualization.sketches import NOBODY, Extremes, Histogram, Moments
 from scipy import stats
@@ -37,7 +37,6 @@ def added(empty, pieces, order):
 
 
 @given(parts(), st.sampled_from([1, -1]))
-@settings(deadline=None)
 def test_extremes_are_the_sorted_table(case, sign):
     table, pieces, order = case
     empty = Extremes.empty(K, table.shape[1], sign)
@@ -56,7 +55,6 @@ def test_extremes_are_the_sorted_table(case, sign):
 
 
 @given(parts())
-@settings(deadline=None)
 def test_histogram_counts_as_numpy_does_in_the_same_bins(case):
     table, pieces, order = case
     empty = Histogram.empty(BINS, table.shape[1])
@@ -77,7 +75,6 @@ def test_histogram_counts_as_numpy_does_in_the_same_bins(case):
 
 
 @given(parts())
-@settings(deadline=None)
 def test_moments_are_those_of_scipy(case):
     table, pieces, order = case
     found = added(Moments.empty(table.shape[1]), [(piece,) for _, piece in pieces], order)

@@ -76,7 +76,7 @@ def assert_same(found, expected):
         assert ours == pytest.approx(theirs, abs=1e-7)
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(
     arrays.arrays(np.int64, st.tuples(st.integers(2, 6), st.integers(1, 8)), elements=st.integers(-2, 3)),
     st.sampled_from(READINGS),

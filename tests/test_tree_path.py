@@ -61,7 +61,7 @@ def test_every_step_by_sets_and_sums(n, d, options):
 
 
 @given(st.integers(2, 40), st.integers(1, 12), st.integers(0, 2**32 - 1), st.sampled_from(READINGS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_way_is_that_of_every_childs_own_removed_filters(n, d, seed, options):
     """Few filters make few merges: many branches hang under the root, and filters are critical in several of them."""
     generator = np.random.default_rng(seed)

@@ -21,7 +21,7 @@ def random_shape(n, seed, merges=None):
     return TreeShape(n, pairs)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(3, 15), st.integers(0, 1000), st.integers(0, 5), st.integers(1, 4))
 def test_coherence_is_that_of_all_pairs(n, seed, left_over, width):
     shape = random_shape(n, seed, max(1, n - 1 - left_over))

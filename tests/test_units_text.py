@@ -51,7 +51,7 @@ def sums_of(names):
 
 
 pieces = st.sampled_from([*'+-*.:"\\ 05eCNé²\n', "layer4", "logit", "softmax:", ".C1", "N2"])
-quick = settings(deadline=None, max_examples=200)
+quick = settings(max_examples=200)
 
 
 @quick

@@ -5,6 +5,7 @@ import hashlib
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -13,10 +14,11 @@ from torch import Tensor, nn
 from neurolens.device import Precision as Precision
 from neurolens.device import check_precision, has_fast_bf16, warn_user
 from neurolens.stages import attends, find_stages
-from neurolens.twin import FarEnough, Recorder, Request, Twin, state_of
+from neurolens.twin import Comparison, FarEnough, Recorder, Request, Twin, state_of
 from neurolens.units import Objective, parse
 
 OUTPUT = "output"  # the logits' key among a network's outputs
+Watcher = TypeVar("Watcher", Recorder, Comparison)
 
 
 class Lens:
@@ -259,14 +261,14 @@ class Lens:
             raise ValueError(f"`network` (={type(self.network).__name__}) has no convolution to look into") from None
         noise = torch.rand(1, self._colours, *self.size, generator=torch.Generator().manual_seed(0)).to(self.device)
         try:
-            plain = self._record(noise, None)
+            plain = self._watch(noise, None, Recorder())
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"`size` (={self.size}) does not suit {self.name}: {error}") from error
         self._calls, self._overwritten = plain.calls, plain.overwritten()
         self._folds: dict[str, str] | None = plain.folds(self.network)
         self._unfolded = plain.same(self._folds)
         try:
-            agree = self._record(noise, self._folds).agrees(plain, but_for=self._unfolded)
+            agree = self._watch(noise, self._folds, Comparison(plain, self._unfolded)).agrees
         except Exception:  # whatever a forward pass raises that reads weights which are folded or packed
             agree = False
         if not agree:  # something else reads a convolution, too
@@ -286,8 +288,7 @@ class Lens:
         )
         return named
 
-    def _record(self, images: Tensor, folds: dict[str, str] | None) -> Recorder:
-        recorder = Recorder()
+    def _watch(self, images: Tensor, folds: dict[str, str] | None, watcher: Watcher) -> Watcher:
         with torch.inference_mode(False), torch.no_grad():  # versions of tensors are compared
-            recorder.receive(OUTPUT, (), Twin(self.network, folds)(images, recorder))
-        return recorder
+            watcher.receive(OUTPUT, (), Twin(self.network, folds)(images, watcher))
+        return watcher

@@ -63,7 +63,9 @@ class Twin:
         self._heard: set[str] = set()
         self._lock = threading.Lock()
 
-    def __call__(self, images: Tensor, watcher: "Request | Recorder", layers: Iterable[str] | None = None) -> Tensor:
+    def __call__(
+        self, images: Tensor, watcher: "Request | Recorder | Comparison", layers: Iterable[str] | None = None
+    ) -> Tensor:
         """Return the logits; meanwhile the watcher receives what these layers compute (all, where none are given)."""
         self._listen({name for name, _ in self._network.named_modules() if name} if layers is None else {*layers})
         self._here.watcher = watcher
@@ -190,12 +192,45 @@ class Recorder:
             and self.calls[made[id(given)]] == self.calls[name] == 1
         }
 
-    def agrees(self, other: "Recorder", but_for: set[str]) -> bool:
-        """Whether every layer's output is the same but for rounding."""
-        pairs = [(output, other.outputs[name][0]) for name, (output, _) in self.outputs.items() if name not in but_for]
-        return all((a - b).abs().max() <= 1e-3 * b.abs().max() for a, b in pairs)
-
     def same(self, names: Iterable[str]) -> set[str]:
         """The layers that hand on the very output of one of these."""
         tensors = {id(self.outputs[name][0]) for name in names}
         return {name for name, (output, _) in self.outputs.items() if id(output) in tensors}
+
+
+class Comparison:
+    """A forward pass beside an earlier one: does every layer put out the same, but for rounding?
+
+    Args:
+        earlier: The other pass. Its tensors are let go one by one: together they are the most memory a lens takes.
+        but_for: Layers that may differ.
+    """
+
+    def __init__(self, earlier: Recorder, but_for: set[str]):
+        self._overwritten = earlier.overwritten()
+        self._expected = {name: output for name, (output, _) in earlier.outputs.items() if name not in but_for}
+        self._due = {name: earlier.calls[name] for name in self._expected}
+        self._late: list[tuple[Tensor, Tensor]] = []  # what a later layer changes in place is compared after it
+        self._alike = True
+        earlier.outputs.clear()
+        earlier.inputs.clear()
+
+    def receive(self, name: str, _inputs: tuple, output: Tensor) -> Tensor:
+        if name in self._due:
+            self._due[name] -= 1
+            if not self._due[name]:
+                pair = output, self._expected.pop(name)
+                if name in self._overwritten:
+                    self._late.append(pair)
+                else:
+                    self._alike = self._alike and _alike(*pair)
+        return output
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all did, called as often as then."""
+        return self._alike and not any(self._due.values()) and all(_alike(*pair) for pair in self._late)
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return bool((a - b).abs().max() <= 1e-3 * b.abs().max())

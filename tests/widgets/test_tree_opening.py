@@ -53,7 +53,7 @@ def check(opening, *also):
 
 
 @given(shapes(), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_open_is_a_tree_whatever_is_clicked(shape, data):
     opening = Opening(shape)
     also = data.draw(st.integers(0, shape.root))

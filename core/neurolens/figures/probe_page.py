@@ -4,11 +4,14 @@ import base64
 import io
 from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 
 import matplotlib
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
+from neurolens.clustering.tree_path import TreeStep
 from neurolens.figures.base import DIFFERENCE, EVIDENCE, array
 from neurolens.probe import Probe, ProbedUnit
 from neurolens.statistics import percent
@@ -18,6 +21,7 @@ STYLE = """
 .nl-probe { color-scheme: light dark; --ink: light-dark(#1f2328, #e6e8eb); --soft: light-dark(#5b636d, #a3abb5);
   --line: light-dark(#d9dce0, #3a4048); --accent: light-dark(#2b83c6, #5aa9e6); font: 14px/1.45 system-ui, sans-serif;
   color: var(--ink); max-width: 900px; }
+.nl-probe summary { cursor: pointer; max-width: 75ch; }
 .nl-probe h2 { font-size: 20px; margin: 0; } .nl-probe h3 { font-size: 15px; margin: 22px 0 6px; }
 .nl-probe p { margin: 4px 0; max-width: 75ch; } .nl-probe .soft { color: var(--soft); }
 .nl-probe .row { display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-start; }
@@ -76,7 +80,17 @@ def _pictures(probe: Probe) -> str:
     figures = "".join(_figure(pixels, words) for pixels, words in shown)
     return (
         f'<div class="row" style="margin-top:12px">{figures}</div><p>The picture {escape(probe.fooled)}.</p>'
-        f'<p class="soft">{escape(probe.faithful.badge)}. {escape(probe.faithful.reading)}</p>'
+        f"{_faithful(probe)}"
+    )
+
+
+def _faithful(probe: Probe) -> str:
+    """Return whether the evidence marks what counts, in a sentence that opens to the numbers."""
+    beaten = probe.faithful.beaten
+    return (
+        f"<details><summary>Does the map mark what counts? It beats the same map laid elsewhere in "
+        f"{percent(beaten.value)} of {beaten.n} trials; by chance it would in 50%.</summary>"
+        f'<p class="soft">{escape(probe.faithful.badge)}. {escape(probe.faithful.reading)}</p></details>'
     )
 
 
@@ -119,23 +133,33 @@ def _unit(unit: ProbedUnit, most: float) -> str:
 def _path(probe: Probe) -> str:
     if probe.path is None or probe.stations is None:
         return ""
-    steps = [*probe.path.steps[1:], None]
-    few = [*range(len(steps))][-STATIONS:]
-    stations = []
-    for place in few:
-        step, picture = steps[place], array(probe.stations[place])
-        lines = ("the closest",) if step is None else (step.critical, "active" if step.active else "silent")
-        mark = " active" if step is None or step.active else ""
-        image = _image(picture, f"{probe.said} at station {place + 1}: {' '.join(lines)}", "")
-        words = "<br>".join(map(escape, lines))
-        stations.append(f'<div class="station{mark}">{image}<span class="soft">{words}</span></div>')
-    left = probe.path.left_at
-    typical = "stays within the category's range" if left is None else "leaves the category's range on its way"
-    skipped = f"The last {len(few)} of {len(steps)} stations. " if len(few) < len(steps) else ""
+    named = zip([*probe.path.steps[1:], None], probe.stations, strict=True)
+    alike = [[*turns] for _, turns in groupby(named, lambda turn: turn[1].cpu().numpy().tobytes())]
+    stations = "".join(_station([step for step, _ in turns], turns[0][1], probe.said) for turns in alike[-STATIONS:])
+    active, critical, left = probe.path.active_filters, probe.path.critical_filters, probe.path.left_at
+    said = escape(probe.said)
+    counted = f"{len(active)} of {len(critical)}" if critical else "none"
+    lost = "still" if left is None else "no longer"
     return (
-        f"<h3>Its path in the prediction tree of {escape(probe.said)}</h3><p>{len(probe.path.active_filters)} of "
-        f"{len(probe.path.critical_filters)} critical filters are active; it {typical}. {skipped}A blue line "
-        f'marks an active filter, and the image it comes closest to.</p><div class="row">{"".join(stations)}</div>'
+        f"<h3>Its path in the prediction tree of {said}</h3><p>From branch to smaller branch down to the image it "
+        f"comes closest to, a typical image of each{' (the last ones)' if len(alike) > STATIONS else ''}. Each turn "
+        f"has a critical filter, active where it answers more than to the median {said} image: {counted} are. At the "
+        f"end the picture is {lost} in the range of the {said} images. A blue line: most filters there are active.</p>"
+        f'<div class="row">{stations}</div>'
+    )
+
+
+def _station(steps: Sequence[TreeStep | None], picture: Tensor, said: str) -> str:
+    """Return the turns with one typical image; the last of all, None, is the image that the path ends at."""
+    turns = [step for step in steps if step is not None]
+    active = sum(step.active for step in turns)
+    filters = ", ".join(f"{step.critical} {'active' if step.active else 'silent'}" for step in turns)
+    few = filters if len(turns) < 2 else f"{len(turns)} filters, {active} active"
+    words = "; ".join(filter(None, (few, "" if len(turns) == len(steps) else "the closest image")))
+    mark = " active" if 2 * active > len(turns) or not turns else ""
+    return (
+        f'<div class="station{mark}" title="{escape(filters)}">{_image(array(picture), f"{said}: {words}", "")}'
+        f'<span class="soft">{escape(words)}</span></div>'
     )
 
 
