@@ -72,7 +72,7 @@ class Choices(widgets.HBox):
             return
         gone = [*self.buttons.values()]
         self.buttons = {
-            name: button(label, "", name, partial(self._press, name), self._css) for name, label in labels.items()
+            name: button(label, "", label, partial(self._press, name), self._css) for name, label in labels.items()
         }
         self.children = [*self.buttons.values()]
         close_all(gone)
@@ -81,7 +81,8 @@ class Choices(widgets.HBox):
         """Show this one as chosen; a name that is on no button shows none."""
         for name, one in self.buttons.items():
             one.button_style = "primary" if name == chosen else ""
-            one.tooltip = f"{name}, chosen" if name == chosen else name  # a screen reader does not see the colour
+            said = one.description
+            one.tooltip = f"{said}, chosen" if name == chosen else said  # a screen reader does not see the colour
 
 
 class Head(widgets.HBox):

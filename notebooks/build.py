@@ -4,7 +4,8 @@ Title, set-up cell and footer stand once, here. A source holds what is its own: 
 header and its cells, of which the first asks the notebook's question; the set-up cell goes right behind it.
 
 An exercise is three code cells, tagged `exercise` (the stub, in the learner's notebook), `solution` (in the other) and
-`check`. They get the metadata by which nbgrader knows answers and tests.
+`check`. They get the metadata by which nbgrader knows answers and tests. A cell tagged `play` ends with the name of a
+studio: in the solution it runs first, so that whoever only reads sees what a climb comes to.
 """
 
 import argparse
@@ -30,10 +31,12 @@ METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 ROOT = HERE.parent
 COSTS, TEACHING = HERE / "costs.json", ROOT / "TEACHING.md"
-BUDGETS = "fast", "cpu"  # that are measured
+MEASURED = {"fast": ("fast", "planted"), "cifar10": ("fast", "cifar10"), "cpu": ("cpu", "planted")}  # budget, study
+HEADS = {"fast": "`fast`", "cifar10": "`fast`, CIFAR-10", "cpu": "`cpu`"}
 TITLE, SET_UP = 0, 2  # the places of the cells that hold the public address
 LEDGER = "nl.stored_verdicts(lesson.notebook)"
-MARK, END = "<!-- costs: from `python notebooks/build.py --measure fast | cpu` -->", "<!-- end of the costs -->"
+MARK = "<!-- costs: from `python notebooks/build.py --measure fast | cifar10 | cpu` -->"
+END = "<!-- end of the costs -->"
 IMPORT_OR_INSTALL = """\
 try:
     import neurolens as nl
@@ -88,14 +91,17 @@ def build(source: Path, *, solved: bool = False) -> nbformat.NotebookNode:
 
 
 def exercised(cells: list[nbformat.NotebookNode], solved: bool) -> list[nbformat.NotebookNode]:
-    """Return the cells with each exercise's stub or its solution, and what nbgrader wants to know of them."""
+    """Return the cells with each exercise's stub or its solution, what nbgrader wants to know, and studios run."""
     chosen = []
     for place, cell in enumerate(cells):
         tags = cell.metadata.get("tags", [])
         if tags == ["solution" if not solved else "exercise"]:
             continue
         cell = nbformat.from_dict({**cell, "metadata": {}})
-        if tags:
+        if tags == ["play"]:
+            *made, name = cell.source.splitlines()
+            cell.source = "\n".join([*made, f"{name}.run(blocking=True)", name] if solved else [*made, name])
+        elif tags:
             following = next(one.source for one in cells[place:] if one.metadata.get("tags") == ["check"])
             key = re.search(r'check\("([^"]+)"', following)[1]
             graded = tags == ["check"]
@@ -140,11 +146,12 @@ def show_ledger(source: Path) -> None:
     file.write_text(text_of(notebook))
 
 
-def measure(source: Path, budget: str) -> dict[str, int]:
-    """Run the learner's notebook on one core, the built-in study and an empty cache; return what its kernel took.
+def measure(source: Path, run: str) -> dict[str, int]:
+    """Run the learner's notebook on one core, with nothing in the cache but images; return what its kernel took.
 
     Seconds are those in which it computed, which other work on the machine does not change; megabytes its peak.
     """
+    budget, study = MEASURED[run]
     program = (
         "import resource, sys, nbformat; from nbclient import NotebookClient; "
         "NotebookClient(nbformat.read(sys.argv[1], 4), timeout=None).execute(cwd=sys.argv[2]); "
@@ -157,8 +164,10 @@ def measure(source: Path, budget: str) -> dict[str, int]:
             "MKL_NUM_THREADS": "1",
             "NEUROLENS_BUDGET": budget,
             "NEUROLENS_CACHE": f"{folder}/cache",
-            "NEUROLENS_STUDY": "planted",
+            "NEUROLENS_STUDY": study,
         }
+        images = f"import neurolens as nl; study = nl.open_study({study!r}); study.train, study.test"
+        subprocess.run([sys.executable, "-c", images], env={**os.environ, **one_core}, check=True)
         command = [sys.executable, "-c", program, str(HERE / f"{source.stem}.ipynb"), folder]
         only = shutil.which("taskset")
         done = subprocess.run(
@@ -174,23 +183,24 @@ def measure(source: Path, budget: str) -> dict[str, int]:
 
 def costs_table(costs: dict[str, dict[str, dict[str, int]]]) -> str:
     """Return what each notebook needs, as the table of TEACHING.md."""
-    heads = ("notebook", "section", "needs", "minutes", *(f"`{b}`: {what}" for b in BUDGETS for what in ("s", "MB")))
+    measured = (f"{head}: {what}" for head in HEADS.values() for what in ("s", "MB"))
+    heads = ("notebook", "section", "needs", "minutes", *measured)
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for source in sources():
         lesson, cost = lesson_of(source), costs.get(source.stem, {})
-        known = (cost.get(budget, {}).get(what, "–") for budget in BUDGETS for what in ("seconds", "megabytes"))
+        known = (cost.get(run, {}).get(what, "–") for run in HEADS for what in ("seconds", "megabytes"))
         link = f"[`{source.stem}`](notebooks/{source.stem}.ipynb)"
         lines.append(f"| {' | '.join(map(str, (link, lesson.paper, lesson.needs, lesson.minutes, *known)))} |")
     return "\n".join(lines)
 
 
-def write_costs(chosen: list[Path], budget: str) -> None:
+def write_costs(chosen: list[Path], run: str) -> None:
     """Measure these notebooks; after each, keep its numbers and write the table between its marks."""
     for source in chosen:
-        cost = measure(source, budget)
-        print(f"{source.stem}, {budget}: {cost}", flush=True)
+        cost = measure(source, run)
+        print(f"{source.stem}, {run}: {cost}", flush=True)
         costs = json.loads(COSTS.read_text()) if COSTS.exists() else {}
-        costs.setdefault(source.stem, {})[budget] = cost
+        costs.setdefault(source.stem, {})[run] = cost
         COSTS.write_text(json.dumps(dict(sorted(costs.items())), indent=1) + "\n")
         head, rest = TEACHING.read_text().split(MARK, 1)
         TEACHING.write_text(f"{head}{MARK}\n{costs_table(costs)}\n{END}{rest.split(END, 1)[1]}")
@@ -243,7 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("numbers", nargs="*", metavar="NN", help="which notebooks (default: all)")
     parser.add_argument("--execute", action="store_true", help="also run them, into notebooks/solutions")
     parser.add_argument("--ledger", action="store_true", help="show in the executed ones what the ledger holds by now")
-    parser.add_argument("--measure", choices=BUDGETS, help="time them in this budget on one core, for TEACHING.md")
+    parser.add_argument("--measure", choices=MEASURED, help="time them on one core, for TEACHING.md")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if one is stale")
     options = parser.parse_args(arguments)
     chosen = [one for one in sources() if not options.numbers or one.stem[:2] in options.numbers]

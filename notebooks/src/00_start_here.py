@@ -173,7 +173,7 @@ except ValueError as error:
 # 2. While it runs, drag the learning rate up: the next step already uses it. When do *you* see a change?
 # 3. Type `layer1.C5` as the objective. Which pattern grows when nobody asks for a class?
 
-# %%
+# %% tags=["play"]
 studio = nw.AscentStudio(lens, cats, notice=study.notice)
 studio
 

@@ -120,7 +120,7 @@ nl.figures.fooling_rows(lens, fooled, rows, cats.source)
 # 2. Take one that resists and raise the learning rate while it runs. Does it flip before you see a change?
 # 3. Let the difference map grow. Do you recognise the cat in it, or is it noise?
 
-# %%
+# %% tags=["play"]
 studio = nw.AscentStudio(lens, few[tried], learning_rate=1e-4, notice=study.notice)
 studio
 

@@ -104,7 +104,7 @@ for maker, judge in ((near, far), (far, near)):
 # 2. Start from a picture that shows the other class. Does the network keep its body and change its head?
 # 3. Replace `near` by `far` in the cell and compare.
 
-# %%
+# %% tags=["play"]
 studio = nw.AscentStudio(near, study.images("near_pair"), name, learning_rate=1.0, notice=study.notice)
 studio
 

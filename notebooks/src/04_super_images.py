@@ -66,7 +66,8 @@ nl.figures.super_rows(supers)
 # By the network's own measure, and by far:
 
 # %%
-real = lens.logits(study.test.rgb()).max(1).values
+tests = study.test.sample(lesson.pick(fast=500, cpu=len(study.test), gpu=len(study.test)), seed=lesson.seed)
+real = lens.logits(tests.rgb()).max(1).values
 fake = lens.logits(supers.rgb()).max(1).values
 print(f"largest logit: test images up to {real.max():.1f}, super images {fake.min():.1f} to {fake.max():.1f}")
 
@@ -74,7 +75,7 @@ print(f"largest logit: test images up to {real.max():.1f}, super images {fake.mi
 # ## Play
 # Climb a class yourself, from noise, and watch the probabilities of the others.
 
-# %%
+# %% tags=["play"]
 studio = nw.AscentStudio(lens, study.test, learning_rate=1.0, notice=study.notice)
 studio.start_index = -1
 studio

@@ -153,7 +153,7 @@ nl.figures.lifelike_rows(climbs)
 # 3. The next cell climbs with a strong jitter and prints how much of the image is high frequency. Run it with `blur`
 #    alone (`shift=0, degrees=0`), with `shift` alone, with `degrees` alone. Which brings the share down most?
 
-# %%
+# %% tags=["play"]
 studio = nw.AscentStudio(lens, test, f'logit:"{name}"', learning_rate=1.0, notice=study.notice)
 studio
 

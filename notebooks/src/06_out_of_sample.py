@@ -113,7 +113,7 @@ behind
 # 2. Climb the other class from there. After how many steps does noise become that class, and do you see anything?
 # 3. Start from a picture and climb `-logit` of its own class: can it be made into nothing?
 
-# %%
+# %% tags=["play"]
 studio = nw.AscentStudio(lens, study.images("near_pair"), notice=study.notice)
 studio.start_index = -1
 studio

@@ -117,7 +117,7 @@ nl.figures.optima({"misled": misled, "clean": trained}, start)
 # 2. Replace `misled` by `trained` in the cell. Where do the changes go now?
 # 3. Look at the evidence beside the picture: does it say what the climb says?
 
-# %%
+# %% tags=["play"]
 studio = nw.AscentStudio(misled, decoy.images, f'logit:"{pictures.classes[1]}"', learning_rate=0.01)
 studio
 

@@ -106,7 +106,7 @@ nl.figures.unit_cards(lens, shown, scan, atlas, units[::2])
 # 2. Put `weights="DEFAULT"` in the cell above, if you are online, and climb `logit:281` (a tabby cat).
 # 3. Replace `mine` by a folder of your own.
 
-# %%
+# %% tags=["play"]
 studio = nw.AscentStudio(lens, shown, f"{lens.stages[-4]}.C5", learning_rate=10.0)
 studio
 
@@ -179,15 +179,20 @@ nl.course.check("12-low", address, lens)
 
 # %%
 x = shown.rgb([0])
-same = {}
-names = ["resnet18", "squeezenet1_1", "densenet121", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny"]
-for name in names[: lesson.pick(fast=2, cpu=6, gpu=6)]:
+
+
+def gap(name):
     plain = getattr(torchvision.models, name)(weights=None).eval()
     one = nl.Lens(plain, **imagenet, name=name)
     with torch.no_grad():
         own = plain(one.normalised(x))
-    same[name] = ((one.logits(x) - own).abs().max() / own.abs().max()).item()
-    print(f"{name}: logits agree to {same[name]:.0e}; stages {', '.join(one.stages)}")
+    apart = ((one.logits(x) - own).abs().max() / own.abs().max()).item()
+    print(f"{name}: logits agree to {apart:.0e}; stages {', '.join(one.stages)}")
+    return apart
+
+
+names = ["resnet18", "squeezenet1_1", "densenet121", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny"]
+same = {name: gap(name) for name in names[: lesson.pick(fast=2, cpu=6, gpu=6)]}
 
 # %% [markdown]
 # And what it cannot do, it says: a transformer's tokens are no channels with positions.
@@ -229,7 +234,7 @@ except ValueError as error:
 # ## Verdict
 
 # %%
-right = sum(gap < 1e-4 for gap in same.values())
+right = sum(apart < 1e-4 for apart in same.values())
 answer = opened.choices[0 if right < 4 else 1 if right < 6 else 2] if len(same) == 6 else None
 opened.reveal(answer, f"{right} of {len(same)} with the network's own logits")
 

@@ -100,6 +100,15 @@ def test_build_is_deterministic_and_the_check_sees_every_difference(course, caps
     assert "--execute" not in capsys.readouterr().out
 
 
+def test_a_studio_is_run_in_the_solution_alone(course):
+    source = course.sources()[0]
+    play = '# %% tags=["play"]\nstudio = nw.AscentStudio(lens, images)\nstudio\n'
+    source.write_text(source.read_text() + play)
+    learners, solved = (course.build(source, solved=solved).cells[-2].source for solved in (False, True))
+    assert learners == "studio = nw.AscentStudio(lens, images)\nstudio"
+    assert solved == "studio = nw.AscentStudio(lens, images)\nstudio.run(blocking=True)\nstudio"
+
+
 def test_neighbours_are_linked(course):
     course.main([])
     first, second = ((course.HERE / f"{name}.ipynb").read_text() for name in ("00_one", "01_two"))
@@ -262,8 +271,9 @@ def test_runs_from_top_to_bottom(name, study, tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROLENS_STUDY", study)
     notebook = learners(name)
     client = NotebookClient(
-        notebook, timeout=180, store_widget_state=False, resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=600, store_widget_state=False, resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()
-    assert f"budget fast · study {study}" in outputs_of(notebook)[0].text
+    said = "".join(output.get("text", "") for output in outputs_of(notebook))
+    assert f"budget fast · study {study}" in said
     assert not [output.text for output in outputs_of(notebook) if output.get("name") == "stderr"]
