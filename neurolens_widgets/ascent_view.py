@@ -68,8 +68,7 @@ class AscentView:
         self._reshuffle = button("Reshuffle", "random", "Draw other thumbnails", studio.reshuffle, "nl-reshuffle")
         before = button("", "chevron-left", "Previous start", lambda: self._move(-1), "nl-previous")
         after = button("", "chevron-right", "Next start", lambda: self._move(1), "nl-next")
-        head = widgets.HBox([text("<h4>Start</h4>"), before, self._start_name, after, self._reshuffle])
-        head.add_class("nl-row")
+        head = box([text("<h4>Start</h4>"), before, self._start_name, after, self._reshuffle], "nl-row", row=True)
         # the noise is the last tile, and -1 its index, as Python counts
         tiles = Tiles(studio.lens.size, self._choose, columns=count + 1, leave=self._leave)
         self.strip = tiles.add_class("nl-strip")
@@ -112,17 +111,14 @@ class AscentView:
         self._pause = button("Pause", "pause", "Pause; Run goes on", studio.pause, "nl-pause")
         self._stop = button("Stop", "stop", "Stop within one step", studio.stop, "nl-stop")
         reset = button("Reset", "undo", "Back to the start", studio.reset, "nl-reset")
-        buttons = widgets.HBox([self._run, self._pause, self._stop, reset])
-        buttons.add_class("nl-buttons")
+        buttons = box([self._run, self._pause, self._stop, reset], "nl-buttons", row=True)
         fields = [
             field("Objective to climb", self._address, "nl-objective"),
             field("or a class", classes, "nl-class"),
             field("Learning rate", rate, "nl-learning-rate"),
             field("Steps", steps, "nl-steps"),
         ]
-        row = widgets.HBox(fields)
-        row.add_class("nl-fields")
-        return box([row, buttons], "nl-settings")
+        return box([box(fields, "nl-fields", row=True), buttons], "nl-settings")
 
     def _show_rate(self) -> None:
         """Set the slider; were it to update continuously, the browser would send back the stop next to the value."""
@@ -146,9 +142,7 @@ class AscentView:
         pair, maps = box(figures[:2], "nl-pair"), box(figures[2:], "nl-maps")
         chart = box([self._chart_head, self.chart.words, self.chart.figure], "nl-panel", "nl-panel-chart")
         bars = box([text(f"<h4>Prediction {keys}</h4>"), self._bars], "nl-panel", "nl-panel-bars")
-        rows = [widgets.HBox([pair, maps]), widgets.HBox([chart, bars])]
-        for row in rows:
-            row.add_class("nl-wrap")
+        rows = [box(parts, "nl-wrap", row=True) for parts in ([pair, maps], [chart, bars])]
         self.verdicts = Verdicts(self.studio.show_failure)
         self._trust = AscentTrust(self.studio, self.verdicts)
         return box([*rows, self.verdicts], "nl-stage")

@@ -13,7 +13,7 @@ from PIL import Image
 from neurolens_widgets.card_front import CardFront
 from neurolens_widgets.frame import png
 from neurolens_widgets.interrupts import end_at_interrupt
-from neurolens_widgets.parts import close_all
+from neurolens_widgets.parts import close_all, with_classes
 from neurolens_widgets.runner import Runner
 
 
@@ -60,8 +60,7 @@ class Card(widgets.VBox):
         self.children = [*view.parts, CardFront(self.leave)]
         self.observe(lambda _: view.show_error(), "error")
         view.show_error()
-        for name in ("nl-card", *css):
-            self.add_class(name)
+        with_classes(self, "nl-card", *css)
         end_at_interrupt(self)
 
     def _end(self) -> None:

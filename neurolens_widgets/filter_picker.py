@@ -236,6 +236,7 @@ class FilterPicker(JudgedCard):
             self._view.show_order()
             self._fail(error)
         elif exhausted:
+            self.progress = ""  # where nothing was to be measured, no measurement was shown
             self._view.show_grid()
             self._view.show_facts()
 

@@ -95,10 +95,10 @@ def draw_still(pictures: Sequence[tuple[RGBA, str, str]], lines: Sequence[str], 
     return still
 
 
-def png(image: Image.Image) -> bytes:
-    """Return the picture as the bytes of a PNG file."""
+def png(image: Image.Image, **options: int) -> bytes:
+    """Return the picture as the bytes of a PNG file; `options` are Pillow's."""
     file = io.BytesIO()
-    image.save(file, "PNG")
+    image.save(file, "PNG", **options)
     return file.getvalue()
 
 

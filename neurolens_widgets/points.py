@@ -65,7 +65,7 @@ def draw_points(
     covered = ((y[:, None] + dy) * side + x[:, None] + dx)[inside]
     colours = np.array([[round(255 * part) for part in to_rgb(colour)] for colour in COLOURS], np.uint8)
     depth = np.abs(seen[:, 2]).max() or 1
-    near = 1 if depth == 1 and not seen[:, 2].any() else (seen[order, 2] / depth + 1) / 2
+    near = 1 if not seen[:, 2].any() else (seen[order, 2] / depth + 1) / 2
     alpha = np.where(bright[order], FAR + (255 - FAR) * near, PALE).astype(np.uint8)
     ink = np.column_stack([colours[labels[order] % len(COLOURS)], alpha])
     pixels = np.zeros((side * side, 4), np.uint8)

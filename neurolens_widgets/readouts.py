@@ -11,6 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from neurolens.statistics import percent
 from numpy.typing import NDArray
 
+from neurolens_widgets.parts import with_classes
+
 START_COLOUR, NOW_COLOUR, FLIP_COLOUR = "#8a929c", "#2b83c6", "#d1731f"
 MOST_BARS, MOST_POINTS = 10, 400
 CHART_STEPS = 200  # wide as this at first; a longer ascent doubles it when it gets there
@@ -18,17 +20,12 @@ CHART_STEPS = 200  # wide as this at first; a longer ascent doubles it when it g
 
 def style_sheet() -> widgets.HTML:
     """Return the sheet that every widget carries with it, so that it looks the same wherever it is shown."""
-    sheet = widgets.HTML(f"<style>{(Path(__file__).parent / 'style.css').read_text('utf-8')}</style>")
-    sheet.add_class("nl-style")
-    return sheet
+    return text(f"<style>{(Path(__file__).parent / 'style.css').read_text('utf-8')}</style>", "nl-style")
 
 
 def text(html: str = "", *css: str) -> widgets.HTML:
     """Return a piece of HTML with these classes."""
-    piece = widgets.HTML(html)
-    for name in css:
-        piece.add_class(name)
-    return piece
+    return with_classes(widgets.HTML(html), *css)
 
 
 def prediction(classes: Sequence[str], probabilities: NDArray[np.float64]) -> str:

@@ -135,4 +135,3 @@ class GrowingCard(JudgedCard):
         self._fail(None)
         self._runner.start_next(self._grow(self._place))
         self._view.show_head()
-        self._view.show_head()

@@ -1,6 +1,5 @@
 """The images that can be sent down a tree, by number; and thumbnails of those on the screen, as one PNG."""
 
-import io
 from collections.abc import Callable
 
 import neurolens as nl
@@ -10,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from neurolens_widgets.canvas import RGBA, rgba, shrunk
+from neurolens_widgets.frame import png
 
 NONE = -1  # no image
 COLUMNS, SIDE = 16, 64  # thumbnails in a row of the PNG, and their longer side at most, in pixels
@@ -98,6 +98,4 @@ class Thumbnails:
         for place, tile in enumerate(self._tiles):
             top, left = place // COLUMNS * side, place % COLUMNS * side
             sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile[..., :3]
-        file = io.BytesIO()
-        Image.fromarray(sheet).save(file, "PNG", compress_level=1)  # a click waits for it
-        return file.getvalue()
+        return png(Image.fromarray(sheet), compress_level=1)  # a click waits for it

@@ -56,6 +56,12 @@ def test_a_folder_becomes_a_study(folder):
     assert make_study(small(folder, pairs=dict(made.pairs)), progress=False).lens("all").fingerprint == first
 
 
+def test_a_pair_is_never_of_one_class_twice():
+    """Also where a network holds all classes for the same."""
+    study = with_pairs(OwnStudy("all", "here"), torch.zeros(3, 3), ("a", "b", "c"))
+    assert all(first != second for first, second in study.pairs.values())
+
+
 def test_chosen_pairs_are_kept_for_the_same_folder_only(folder, tmp_path):
     chosen = make_study(small(folder), progress=False).pairs
     swapped = {pair: tuple(reversed(names)) for pair, names in chosen.items()}

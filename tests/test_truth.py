@@ -7,7 +7,7 @@ import neurolens as nl
 import numpy as np
 import pytest
 import torch
-from neurolens.claims import truth, truth_maps, truth_structures
+from neurolens.claims import stability, truth, truth_maps, truth_structures
 from neurolens.claims.truth_maps import METHODS, evidence_maps
 from neurolens.claims.truth_table import Grade, Grades
 from neurolens.statistics import Estimate
@@ -132,7 +132,7 @@ def test_channel_saliency_is_the_gradient_of_the_chosen_channels(network, images
         network.normalise, network.stem, network.layer1, network.layer2, network.layer3, network.layer4
     )
     stage(x)[:, [3, 7]].sum().backward()
-    found = truth_structures.channel_saliency(lens, images, chosen)
+    found = stability.saliency(lens, "layer4", images, chosen[:, :, None, None])
     torch.testing.assert_close(found, x.grad.abs().sum(1), rtol=1e-3, atol=1e-5)
 
 

@@ -84,7 +84,7 @@ class Probe:
         faithful: Whether the evidence can be believed.
         units: The channels that add most to the likeliest class's logit, the largest first.
         method: How their contributions were found.
-        logit: What they add up to if all are counted.
+        logit: Of the likeliest class; all contributions add up to it less the bias of the head.
         fooling: The climb to the second likeliest class.
         path: The way down the likeliest class's prediction tree; None where there is none.
         stations: The medoids' pictures on that way, leaf included.

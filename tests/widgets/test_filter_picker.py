@@ -141,6 +141,20 @@ def test_contributions_are_measured_in_the_background(parts, picker):
     assert "adds to dog" in part(picker, "nl-facts").value
 
 
+def test_nothing_is_said_to_be_measured_where_a_class_has_no_images(lens, images, tmp_path):
+    pixels = images.only("cat").pixels
+    cats = nl.Images(pixels, torch.zeros(len(pixels), dtype=torch.int64), ("cat", "dog"), "test", "cats alone")
+    scan = nl.scan(lens, cats, progress=False)
+    picker = nw.FilterPicker(
+        lens, cats, scan, nl.build_atlas(lens, steps=1, progress=False), labels=tmp_path / "l.json"
+    )
+    picker.target = "dog"
+    picker.sort = "contribution"
+    wait_for(lambda: not picker._measurer.running)
+    assert picker.progress == ""
+    picker.close()
+
+
 def test_clicks_traits_and_typed_addresses_do_the_same(picker):
     part(picker, "nl-tabs").buttons["low"].click()
     assert picker.unit == f"low.C{picker.order()[0]}"

@@ -1,7 +1,7 @@
 """The claim of §3.1 on training: does the distance between categories help as a weight on the loss?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -114,7 +114,7 @@ def penalty_training(
     found: dict[str, dict[str, list[float]]] = {name: {loss: [] for loss in LOSSES} for name in names}
     for seed in seeds:
         for loss, factor in losses.items():
-            settings = Recipe(**{**vars(recipe), "seed": seed})
+            settings = replace(recipe, seed=seed)
             network = train_once(settings, images, test, penalty=factor, progress=progress)
             predicted = predict(network, test).argmax(1)
             found["accuracies"][loss].append((predicted == test.labels).double().mean().item())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from scipy import stats
 from torch import Tensor
 
@@ -135,7 +135,15 @@ def filters_on_parts(
             ours[i, path] = True
             active = np.flatnonzero(outputs[i] > 0)
             random[i, generator.choice(active, min(len(path), len(active)), replace=False)] = True
-    heats = [_saliency(lens, filters.layer, pixels, chosen) for chosen in (ours, random)]
+    heats = [
+        HeatMap(
+            saliency(lens, filters.layer, pixels, chosen.view(-1, *filters.shape)),
+            "critical neurons",
+            filters.layer,
+            ~chosen.any(1),
+        )
+        for chosen in (ours, random)
+    ]
     masks = {part: torch.as_tensor(drawn.mask(part)) for part in planted.PARTS}
     on_parts = {}
     for part, mask in masks.items():
@@ -155,10 +163,12 @@ def _paths(tree: PredictionTree, vectors: Float32[np.ndarray, "n d"]) -> list[li
     return [path_filters(tree, tree.path(vector)) for vector in vectors]
 
 
-def _saliency(lens: Lens, layer: str, images: Tensor, chosen: Bool[Tensor, "n d"]) -> HeatMap:
-    """Return |∂(sum of the chosen neurons)/∂pixel|, summed over the colours."""
+def saliency(
+    lens: Lens, layer: str, images: Float[Tensor, "n c h w"], chosen: Bool[Tensor, "n d #y #x"]
+) -> Float[Tensor, "n h w"]:
+    """Return |∂(sum of what is chosen of a layer)/∂pixel|, summed over the colours."""
     with gradients():
         x = images.clone().requires_grad_()
-        total = (lens.outputs(x, [layer])[layer].flatten(1) * chosen.to(lens.device)).sum()
+        total = (lens.outputs(x, [layer])[layer] * chosen.to(lens.device)).sum()
         (gradient,) = torch.autograd.grad(total, x)
-    return HeatMap(gradient.abs().sum(1), "critical neurons", layer, ~chosen.any(1))
+    return gradient.abs().sum(1).cpu()

@@ -10,14 +10,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from neurolens import statistics
-from neurolens.claims.stability import common_sizes, filters_on_parts
+from neurolens.claims.stability import common_sizes, filters_on_parts, saliency
 from neurolens.claims.truth_scores import energies
 from neurolens.claims.truth_table import LEARNED, Grade
 from neurolens.clustering.agreement import over_resamples, recovery
 from neurolens.clustering.categories import measure_categories
 from neurolens.clustering.hierarchy import Hierarchy, build_hierarchy
 from neurolens.clustering.tree_growth import grow_category_tree
-from neurolens.device import gradients
 from neurolens.lens import Lens
 from neurolens.statistics import Estimate
 from neurolens.studies import planted
@@ -69,21 +68,12 @@ def _channels(lens: Lens, images: Images, heads: Tensor, seed: int) -> Iterator[
     top = torch.zeros_like(own, dtype=torch.bool).scatter_(1, own.topk(TOP).indices, True)
     lots = torch.rand(own.shape, generator=generator) * (own != 0)  # a channel that is silent contributes nothing
     drawn = torch.zeros_like(top).scatter_(1, lots.topk(TOP).indices, True)
-    ours, chance = (energies(channel_saliency(lens, x, chosen), heads).diagonal() for chosen in (top, drawn))
+    ours, chance = (
+        energies(saliency(lens, lens.stages[-1], x, chosen[:, :, None, None]), heads).diagonal()
+        for chosen in (top, drawn)
+    )
     method, score = f"top {TOP} channels by contribution", "share of their gradient; chance: other active channels"
     yield Grade.paired(method, "head, near pair", score, ours, chance, "pictures")
-
-
-def channel_saliency(
-    lens: Lens, images: Float[Tensor, "n c h w"], chosen: Bool[Tensor, "n d"]
-) -> Float[Tensor, "n h w"]:
-    """Return |∂(sum of the chosen channels of the last stage)/∂pixel|, summed over the colours."""
-    layer = lens.stages[-1]
-    with gradients():
-        x = images.clone().requires_grad_()
-        total = (lens.outputs(x, [layer])[layer].sum((2, 3)) * chosen.to(lens.device)).sum()
-        (gradient,) = torch.autograd.grad(total, x)
-    return gradient.abs().sum(1).cpu()
 
 
 def _critical_filters(study: Study, each: int) -> Iterator[Grade]:

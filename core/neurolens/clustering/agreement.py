@@ -160,11 +160,6 @@ def confusion_correlation(categories: Categories, counts: Int64[np.ndarray, "k k
     return over_resamples(categories, lambda distances: _correlation(rankdata(_pairs(distances)), ranks))
 
 
-def dasgupta_cost(hierarchy: Hierarchy) -> float:
-    """Return sum_ij (1 - d_ij) · |categories below where i and j come together| (Dasgupta 2016): less is better."""
-    return _cost(hierarchy.merges, 1 - hierarchy.distances)
-
-
 def against_random(hierarchy: Hierarchy, trees: int = 1000, seed: int = 0) -> AgainstRandom:
     """Compare a hierarchy's Dasgupta cost with that of trees that merge two nodes drawn at random, again and again.
 
@@ -179,7 +174,7 @@ def against_random(hierarchy: Hierarchy, trees: int = 1000, seed: int = 0) -> Ag
     if trees < 1:
         raise ValueError(f"`trees` (={trees}) must be 1 or more")
     generator, similarity = np.random.default_rng(seed), 1 - hierarchy.distances
-    cost = dasgupta_cost(hierarchy)
+    cost = _cost(hierarchy.merges, similarity)
     random = np.array([_cost(_random_merges(len(similarity), generator), similarity) for _ in range(trees)])
     as_good = statistics.share(torch.from_numpy(random <= cost * (1 + 1e-12)))  # the same tree may sum up otherwise
     return AgainstRandom(cost, random, as_good)
@@ -218,6 +213,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _cost(merges: Float64[np.ndarray, "k-1 4"], similarity: Float64[np.ndarray, "k k"]) -> float:
+    """Return sum_ij s_ij · |categories below where i and j come together| (Dasgupta 2016): less is better."""
     below, cost = [[i] for i in range(len(similarity))], 0.0
     for a, b in merges[:, :2].astype(int):
         cost += similarity[np.ix_(below[a], below[b])].sum() * (len(below[a]) + len(below[b]))

@@ -14,7 +14,7 @@ from neurolens.watching import Bar
 FEWEST = 3  # classes, so that a near and a far pair can share one
 
 
-def make_study(study: OwnStudy, *, device: str | None = None, progress: bool = True) -> Study:
+def make_study(study: OwnStudy, *, progress: bool = True) -> Study:
     """Train the five networks of a folder of images, and return them as a study: the whole course runs on it.
 
     The network of all classes comes first. The two categories that it holds closest are the near pair, unless the
@@ -23,7 +23,6 @@ def make_study(study: OwnStudy, *, device: str | None = None, progress: bool = T
 
     Args:
         study: Which images, and how large the networks are.
-        device: Where to train; the fastest there is where none is given.
         progress: Show progress bars.
 
     Raises:
@@ -45,7 +44,7 @@ def make_study(study: OwnStudy, *, device: str | None = None, progress: bool = T
         chosen = {name for pair in before.pairs.values() for name in pair}  # by a run that was stopped
         study = replace(study, pairs=before.pairs if chosen <= {*train.classes} else None)
     study.save()
-    device = device or best_device()
+    device = best_device()
     _train(study.name, "all", device, progress)
     if study.pairs is None:
         found = measure_categories(open_study(study.name).lens("all", "cpu"), test)

@@ -119,9 +119,9 @@ def with_pairs(study: OwnStudy, distances: torch.Tensor, classes: tuple[str, ...
         distances: Of its categories, from a network that knows them all (Algorithm 1).
         classes: Their names.
     """
-    far = distances.clone()
-    near = distances + torch.eye(len(classes)) * distances.max() * 2
-    first, second = divmod(int(near.argmin()), len(classes))
-    apart = int(far[second].argmax())
+    first, second = divmod(int(distances.clone().fill_diagonal_(torch.inf).argmin()), len(classes))
+    away = distances[second].clone()
+    away[second] = -1  # not itself, where nothing is far
+    apart = int(away.argmax())
     pairs = {"near_pair": (classes[first], classes[second]), "far_pair": (classes[apart], classes[second])}
     return replace(study, pairs=pairs)

@@ -68,7 +68,7 @@ class Study:
         Raises:
             ValueError: If a study has no network of this name.
         """
-        _check_choice("network", network, NETWORKS)
+        check_choice("network", network, NETWORKS)
         return self.pairs.get(network, self.train.classes)
 
     def images(self, network: str, split: str = "test") -> Images:
@@ -106,7 +106,7 @@ class Study:
     def with_lenses(self, lenses: Mapping[str, Lens]) -> "Study":
         """Return the same data with these networks, by name, in place of the study's own of that name."""
         for network in lenses:
-            _check_choice("lenses", network, NETWORKS)
+            check_choice("lenses", network, NETWORKS)
         return dataclasses.replace(self, _lenses={(name, best_device()): lens for name, lens in lenses.items()})
 
     def card(self, network: str) -> Card:
@@ -182,7 +182,7 @@ def open_study(name: str | None = None, *, download: bool = True) -> Study:
         FileNotFoundError: If `NEUROLENS_DATA` names nothing.
     """
     if name is not None:
-        _check_choice("name", name, study_names())
+        check_choice("name", name, study_names())
     if name == "planted":
         return _planted("")
     if name and (own := own_study(name)):
@@ -244,8 +244,8 @@ def named_card(study: str, network: str) -> Card:
         FileNotFoundError: If it is neither shipped nor trained; the message says how to train it.
         ValueError: If a study or a network of this name does not exist, or the card is damaged.
     """
-    _check_choice("name", study, study_names())
-    _check_choice("network", network, NETWORKS)
+    check_choice("name", study, study_names())
+    check_choice("network", network, NETWORKS)
     if card := find_card(study, network):
         return card
     raise FileNotFoundError(
@@ -255,11 +255,12 @@ def named_card(study: str, network: str) -> Card:
 
 def find_cards(study: str) -> dict[str, Card]:
     """Return the cards of all networks of a study that are here, without reading an image; errors as `named_card`."""
-    _check_choice("name", study, study_names())
+    check_choice("name", study, study_names())
     return {network: card for network in NETWORKS if (card := find_card(study, network))}
 
 
-def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raise a ValueError that names the choices where the value is none of them."""
     if value not in choices:
         raise ValueError(f"`{name}` (={value!r}) must be one of {', '.join(choices)}")
 

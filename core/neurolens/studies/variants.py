@@ -14,7 +14,7 @@ from neurolens.studies.cards import Card, load_network
 from neurolens.studies.data import Images
 from neurolens.studies.decoy import plant_decoy
 from neurolens.studies.own import own_networks
-from neurolens.studies.study import find_card, open_study, train_and_store
+from neurolens.studies.study import check_choice, find_card, open_study, train_and_store
 from neurolens.studies.training import Recipe, build_network, train_once
 
 BASE = "near_pair"  # of the planted study: classes, pictures and recipe
@@ -35,7 +35,7 @@ def variant_images(name: str) -> tuple[Images, Images]:
     Raises:
         ValueError: If there is no such variant.
     """
-    _check(name)
+    check_choice("name", name, VARIANTS)
     study = open_study("planted")
     images, test = study.images(BASE, "train"), study.images(BASE)
     if name == DECOY:
@@ -64,7 +64,7 @@ def variant_lens(name: str, *, progress: bool = False) -> Lens:
     Raises:
         ValueError: If there is no such variant, or its files are damaged.
     """
-    _check(name)
+    check_choice("name", name, VARIANTS)
     if card := find_card("planted", name):
         network = load_network(card)
     else:
@@ -108,8 +108,3 @@ def train_variant(
     recipe = replace(variant_recipe(name), **changes)  # type: ignore[arg-type]
     folder = (out or own_networks()) / "planted"
     return train_and_store(name, "planted", recipe, images, test, folder, device=device, progress=progress)
-
-
-def _check(name: str) -> None:
-    if name not in VARIANTS:
-        raise ValueError(f"`name` (={name!r}) must be one of {', '.join(VARIANTS)}")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neurolens.device import gradients
 from neurolens.lens import Lens
+from neurolens.studies.study import check_choice
 from neurolens.units import Objective
 from neurolens.visualization.attribution import activation_and_gradient
 
@@ -91,8 +92,8 @@ def contributions(
         ValueError: If the layer has no positions, the target does not depend on it, `method` or `kind` is unknown,
             `steps` or `samples` is below 1, there are no images, or the rest is not linear and `method` is `exact`.
     """
-    _check_choice("method", method, get_args(Method))
-    _check_choice("kind", kind, get_args(Kind))
+    check_choice("method", method, get_args(Method))
+    check_choice("kind", kind, get_args(Kind))
     if min(steps, samples) < 1:
         raise ValueError(f"`steps` and `samples` (={steps} and {samples}) must be 1 or more")
     rest = _Rest(lens, lens[target], layer or lens.stages[-1])
@@ -142,7 +143,7 @@ def masked_scores(
         ValueError: If the layer has no positions, the target does not depend on it, there are no images, or the masks
             do not suit images and filters.
     """
-    _check_choice("kind", kind, get_args(Kind))
+    check_choice("kind", kind, get_args(Kind))
     rest = _Rest(lens, lens[target], layer or lens.stages[-1])
     activation, _ = _filters(rest, images, kind)
     n, d = activation.shape[:2]
@@ -226,8 +227,3 @@ def _shapley(
         scores = torch.cat([rest.masked(image, activation, place < count[:, None]) for count in steps])
         values[order] += scores.diff() / samples
     return values
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"`{name}` (={value!r}) must be one of {', '.join(choices)}")

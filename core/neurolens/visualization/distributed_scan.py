@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from neurolens.cache import recalled, remembered
-from neurolens.lens import Lens, Precision
+from neurolens.lens import Lens
 from neurolens.studies.data import Images
 from neurolens.studies.study import Study, open_study
 from neurolens.visualization.scan import NEURONS, Scan, kept_scan, scan
@@ -28,10 +28,6 @@ def scan_on(
     open_part: Callable[[int], Opened],
     shards: Sequence[tuple[int, slice]],
     *,
-    layers: Sequence[str] | None = None,
-    neurons: Sequence[str] | None = None,
-    batch_size: int = 250,
-    precision: Precision = "fp32",
     begun: Scan | None = None,
     keep: Callable[[Scan], object] | None = None,
     patience: float = PATIENCE,
@@ -47,10 +43,6 @@ def scan_on(
         client: Of a Dask scheduler.
         open_part: Opens the network and the n-th part of the data, on the worker; called once for each part and worker.
         shards: Which images of which part, from and to.
-        layers: As in `scan`.
-        neurons: As in `scan`.
-        batch_size: Images in a forward pass.
-        precision: See `Lens.outputs`.
         begun: What was scanned before, of other images; the shards are added to it.
         keep: Called with what is scanned so far, each time that more of it has come from the workers.
         patience: For how many seconds to wait for a worker when there is none.
@@ -64,9 +56,8 @@ def scan_on(
         raise ValueError(f"`shards` (={list(shards)}) must be one or more")
     if not client.scheduler_info(n_workers=-1)["workers"]:
         raise OSError(f"{address_of(client)} has no workers; start one: dask worker {address_of(client)}")
-    work = functools.partial(_scan_shard, layers=layers, neurons=neurons, batch_size=batch_size, precision=precision)
     each = -(-len(shards) // SUMS)
-    bunches = [_Bunch.submitted(client, work, open_part, shards[i : i + each]) for i in range(0, len(shards), each)]
+    bunches = [_Bunch.submitted(client, open_part, shards[i : i + each]) for i in range(0, len(shards), each)]
     earlier = 0 if begun is None else len(begun)
     total = earlier + sum(sum(bunch.sizes) for bunch in bunches)
     with Bar(total=total, initial=earlier, desc="scan", disable=not progress, leave=False) as bar:
@@ -94,9 +85,6 @@ def scan_study_on(
     network: str,
     *,
     shard: int = SHARD,
-    precision: Precision = "fp32",
-    patience: float = PATIENCE,
-    progress: bool = True,
 ) -> Scan:
     """Return the scan of a study's network over its test images, made by a scheduler's workers; the cache keeps it.
 
@@ -108,9 +96,6 @@ def scan_study_on(
         study: The study.
         network: Its network.
         shard: Images of a shard: what a worker that dies loses, and what is handed over at a time.
-        precision: See `Lens.outputs`.
-        patience: For how many seconds to wait for a worker when there is none.
-        progress: Show a progress bar.
 
     Raises:
         ValueError: If `scheduler` is no address, `shard` no number of images, or a worker has another network or
@@ -120,7 +105,7 @@ def scan_study_on(
     if shard < 1:
         raise ValueError(f"`shard` (={shard}) must be a number of images, 1 or more; {SHARD} where none is given")
     lens, images = study.lens(network), study.images(network)
-    about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": precision}
+    about = {"network": lens.fingerprint, "data": images.fingerprint, "precision": "fp32"}
     file = kept_scan(study, network, about)
     checkpoint = file.with_suffix(".shards.npz")
     begun = _begun(checkpoint, lens, about)
@@ -129,14 +114,7 @@ def scan_study_on(
     if shards:
         with connect(scheduler) as client:
             begun = scan_on(
-                client,
-                open_part,
-                shards,
-                precision=precision,
-                begun=begun,
-                keep=lambda so_far: remembered(so_far.save, checkpoint),
-                patience=patience,
-                progress=progress,
+                client, open_part, shards, begun=begun, keep=lambda so_far: remembered(so_far.save, checkpoint)
             )
     assert begun is not None  # nothing is missing
     whole = replace(begun, about={**about, "part": f"0:{len(images)}"})  # as a scan on one machine keeps it
@@ -161,10 +139,10 @@ def open_here(study: str, network: str, lens_fingerprint: str, images_fingerprin
     return lens, images
 
 
-def _scan_shard(open_part: Callable[[int], Opened], shard: tuple[int, slice], **settings: Any) -> Scan:
+def _scan_shard(open_part: Callable[[int], Opened], shard: tuple[int, slice]) -> Scan:
     number, part = shard
     lens, images = open_part(number)
-    return scan(lens, images, part=part, progress=False, **settings)
+    return scan(lens, images, part=part, progress=False)
 
 
 @dataclass(frozen=True)
@@ -182,14 +160,10 @@ class _Bunch:
 
     @classmethod
     def submitted(
-        cls,
-        client: "Client",
-        work: Callable[..., Scan],
-        open_part: Callable[[int], Opened],
-        shards: Sequence[tuple[int, slice]],
+        cls, client: "Client", open_part: Callable[[int], Opened], shards: Sequence[tuple[int, slice]]
     ) -> "_Bunch":
         """Return the bunch of some shards, on its way to the workers."""
-        parts = [client.submit(work, open_part, shard, pure=False, retries=RETRIES) for shard in shards]
+        parts = [client.submit(_scan_shard, open_part, shard, pure=False, retries=RETRIES) for shard in shards]
         return cls(_added_up(client, parts), [part.stop - part.start for _, part in shards])
 
     @property
