@@ -29,9 +29,10 @@ def features(lens, images, layer):
 
 
 @pytest.mark.parametrize("layer", ["layer1", "layer4", "head"])
-def test_vectors_are_means_over_all_features_and_distances_scipys(lens, layer):
+def test_vectors_are_means_over_all_features_and_distances_scipys(lens, layer, monkeypatch):
+    monkeypatch.setattr(nl.Lens, "at_once", 6)
     images, noise = pictures(50), nl.gaussian_noise(pictures(50), 7)
-    found = measure_categories(lens, images, noise, layer=layer, batch_size=6)
+    found = measure_categories(lens, images, noise, layer=layer)
     x = np.concatenate([features(lens, images, layer), features(lens, noise, layer)])
     labels = np.array([*images.labels, *[3] * 7])
     means = np.stack([x[labels == k].mean(0) for k in range(4)])
@@ -49,9 +50,10 @@ def test_the_last_stage_is_the_default_and_the_caption_says_how_it_was_made(lens
     assert repr(found) == f"Categories(cat, dog, fox; {found.caption})"
 
 
-def test_replicates_vary_as_resampled_images_do(lens):
+def test_replicates_vary_as_resampled_images_do(lens, monkeypatch):
+    monkeypatch.setattr(nl.Lens, "at_once", 7)
     images = pictures(90)
-    found = measure_categories(lens, images, layer="layer2", replicates=400, batch_size=7)
+    found = measure_categories(lens, images, layer="layer2", replicates=400)
     x, generator = features(lens, images, "layer2"), np.random.default_rng(1)
     draws = []
     for _ in range(400):
@@ -65,10 +67,11 @@ def test_replicates_vary_as_resampled_images_do(lens):
     np.testing.assert_allclose(ours.std(0), oracle.std(0), rtol=0.2)
 
 
-def test_same_seed_same_replicates_whatever_the_batches_and_with_noise_appended(lens):
+def test_same_seed_same_replicates_whatever_the_batches_and_with_noise_appended(lens, monkeypatch):
     images = pictures(30)
-    one = measure_categories(lens, images, replicates=5, batch_size=3)
-    other = measure_categories(lens, images, nl.gaussian_noise(images, 4), replicates=5, batch_size=250)
+    other = measure_categories(lens, images, nl.gaussian_noise(images, 4), replicates=5)
+    monkeypatch.setattr(nl.Lens, "at_once", 3)
+    one = measure_categories(lens, images, replicates=5)
     np.testing.assert_allclose(other.only(*images.classes).resampled, one.resampled, atol=1e-7)
     assert not np.allclose(measure_categories(lens, images, replicates=5, seed=1).resampled, one.resampled, atol=1e-7)
 

@@ -29,9 +29,10 @@ def test_addresses_and_numbers(shape):
 
 @pytest.mark.parametrize("kind", ["neurons", "channels"])
 @pytest.mark.parametrize("layer", ["layer3", "layer4", "head"])
-def test_values_are_those_of_the_units(lens, images, layer, kind):
+def test_values_are_those_of_the_units(lens, images, layer, kind, monkeypatch):
+    monkeypatch.setattr(nl.Lens, "at_once", 3)
     filters = filters_of(lens, layer, kind)
-    values = filters.outputs(lens, images, batch_size=3)
+    values = filters.outputs(lens, images)
     with torch.no_grad():
         outputs = lens.outputs(images, [layer])
     for index in range(0, len(filters), 7):

@@ -56,9 +56,11 @@ def test_layers_have_the_shapes_and_outputs_of_plain_hooks(network, images):
     assert lens.stages == ("stem", "layer1", "layer2", "layer3", "layer4")
 
 
-def test_logits_do_not_depend_on_the_batch_size(network, images):
+def test_logits_do_not_depend_on_the_batch_size(network, images, monkeypatch):
     lens = nl.Lens(network, ("cat", "dog", "fox"))
-    torch.testing.assert_close(lens.logits(images, batch_size=1), lens.logits(images))
+    together = lens.logits(images)
+    monkeypatch.setattr(nl.Lens, "at_once", 1)
+    torch.testing.assert_close(lens.logits(images), together)
     torch.testing.assert_close(lens.probabilities(images).sum(1), torch.ones(len(images)))
 
 

@@ -73,7 +73,7 @@ def test_pca_of_features_keeps_every_position(lens, images):
 
 
 def test_a_large_layer_is_projected_and_keeps_its_distances(lens, images, monkeypatch):
-    monkeypatch.setattr(module, "BATCH", 25)
+    monkeypatch.setattr(nl.Lens, "at_once", 25)
     features = module._features(lens, images, "layer1", "fp32", progress=False)
     maps = lens.outputs(images.rgb(), ["layer1"])["layer1"].flatten(1).numpy()
     assert (maps.shape, features.shape) == ((60, 4096), (60, 512))

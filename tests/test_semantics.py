@@ -62,9 +62,10 @@ def images():
     return nl.Images(pixels, (torch.arange(60) >= 30).long(), ("left", "right"), "test", "bright halves")
 
 
-def test_responses_are_means_over_positions(lens, images):
+def test_responses_are_means_over_positions(lens, images, monkeypatch):
+    monkeypatch.setattr(nl.Lens, "at_once", 7)
     x = images.rgb()
-    found = responses(lens, x, batch_size=7)
+    found = responses(lens, x)
     assert [*found] == ["low", "high"]
     torch.testing.assert_close(found["low"][:, 1], x.mean((1, 2, 3)))
     torch.testing.assert_close(found["low"][:, 2], torch.zeros(60))

@@ -220,10 +220,15 @@ class Lens:
             raise ValueError(f"`leaky` (={leaky}) acts on nn.ReLU modules, and {self.name} has none; leave it at 0")
         return float(leaky)
 
-    def logits(self, images: Float[Tensor, "n c h w"], *, batch_size: int = 250) -> Float[Tensor, "n k"]:
+    @property
+    def at_once(self) -> int:
+        """How many images a forward pass should have: on a processor, more are slower and take memory."""
+        return max(1, (2**16 if self.device.type == "cpu" else 2**18) // (self.size[0] * self.size[1]))
+
+    def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Return the logits of any number of images, a batch at a time, without gradients."""
         with torch.no_grad():
-            return torch.cat([self.outputs(batch, {OUTPUT})[OUTPUT] for batch in images.split(batch_size)])
+            return torch.cat([self.outputs(batch, {OUTPUT})[OUTPUT] for batch in images.split(self.at_once)])
 
     def probabilities(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Return softmax(logits)."""

@@ -84,7 +84,6 @@ def measure_categories(
     layer: str | None = None,
     replicates: int = 0,
     seed: int = 0,
-    batch_size: int = 250,
     precision: Precision = "fp32",
     progress: bool = False,
 ) -> Categories:
@@ -98,7 +97,6 @@ def measure_categories(
         layer: The last stage where none is given.
         replicates: How many bootstrap replicates to take along; about 100 for an interval.
         seed: Of the replicates. The same images are redrawn for every network and layer.
-        batch_size: Images in a forward pass.
         precision: See `Lens.outputs`.
         progress: Show a progress bar.
 
@@ -119,7 +117,7 @@ def measure_categories(
             n = len(rows)
             drawn = generator.multinomial(n, np.full(n, 1 / n), replicates)
             weights = torch.from_numpy(np.concatenate([np.ones((1, n)), drawn]))
-            for batch in torch.arange(n).split(batch_size):
+            for batch in torch.arange(n).split(lens.at_once):
                 maps = lens.outputs(some.rgb(rows[batch]), [layer], precision=precision)[layer]
                 total.addmm_(weights[:, batch], maps.flatten(1).cpu().double())
                 bar.update(len(batch))

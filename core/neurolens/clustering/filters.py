@@ -62,7 +62,6 @@ class Filters:
         lens: Lens,
         images: Float[Tensor, "n c h w"],
         *,
-        batch_size: int = 250,
         precision: Precision = "fp32",
     ) -> Float32[np.ndarray, "n d"]:
         """Return every filter's value for each image; a channel's is the mean over its positions.
@@ -70,7 +69,6 @@ class Filters:
         Args:
             lens: The network.
             images: RGB in [0, 1].
-            batch_size: Images in a forward pass.
             precision: See `Lens.outputs`.
 
         Raises:
@@ -80,11 +78,11 @@ class Filters:
             raise ValueError(f"`lens` (={lens}) has not these filters: {self}")
         values = np.empty((len(images), len(self)), dtype=np.float32)
         with torch.no_grad():
-            for first in range(0, len(images), batch_size):
-                batch = images[first : first + batch_size]
+            for first in range(0, len(images), lens.at_once):
+                batch = images[first : first + lens.at_once]
                 maps = lens.outputs(batch, [self.layer], precision=precision)[self.layer]
                 flat = maps.flatten(1) if len(self.shape) > 1 else maps[..., None].flatten(2).mean(2)
-                values[first : first + batch_size] = flat.cpu().numpy()
+                values[first : first + lens.at_once] = flat.cpu().numpy()
         return values
 
 

@@ -29,7 +29,6 @@ from neurolens.watching import Bar
 
 Method = Literal["umap", "pca"]
 SIZE = 512  # numbers kept of a layer
-BATCH = 250
 FORM = 1  # of what the cache keeps; another number makes everything anew
 RAW = "raw images"
 _one_at_a_time = threading.Lock()  # not every threading layer of numba, which UMAP runs on, stands two
@@ -248,8 +247,8 @@ def _features(
     directions = torch.randn(d, SIZE, generator=torch.Generator().manual_seed(0)) / SIZE**0.5 if d > SIZE else None
     found = np.empty((len(images), min(d, SIZE)), np.float32)
     with Bar(total=len(images), desc="features", disable=not progress, leave=False) as bar, torch.no_grad():
-        for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH].rgb()
+        for start in range(0, len(images), lens.at_once):
+            batch = images[start : start + lens.at_once].rgb()
             maps = lens.outputs(batch, [layer], precision=precision)[layer].flatten(1).cpu()
             if bad := (~maps.isfinite().all(1)).nonzero()[:, 0].tolist():
                 raise ValueError(

@@ -15,7 +15,7 @@ from neurolens.studies.data import Images
 from neurolens.visualization.spectra import frequencies
 from neurolens.watching import Bar
 
-BATCH, FAR = 250, 16  # images at a time; a value that not even unclipped noise has
+FAR = 16  # a value that not even unclipped noise has
 Named = Images | Mapping[str, Float[Tensor, "n c h w"]]  # images by what they show
 
 
@@ -276,7 +276,8 @@ def _predict(
             f"`sets` (=rows {rows}, images of the sizes {sorted(sizes)}, up to {most:g}) must hold images, RGB in "
             f"[0, 1], all of {tuple(lens.size)} pixels as the network's, and no name twice"
         )
-    batches = [(read, slice(i, i + BATCH)) for read, shown in parts for i in range(0, len(shown), BATCH)]
+    each = lens.at_once
+    batches = [(read, slice(i, i + each)) for read, shown in parts for i in range(0, len(shown), each)]
     logits, features = [], []
     for read, part in Bar(batches, "predictions", disable=not progress, leave=False):
         with torch.no_grad():

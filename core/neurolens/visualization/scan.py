@@ -180,7 +180,7 @@ def scan(
     neurons: Sequence[str] | None = None,
     *,
     part: slice = slice(None),
-    batch_size: int = 250,
+    batch_size: int | None = None,
     precision: Precision = "fp32",
     checkpoint: str | Path | None = None,
     progress: bool = True,
@@ -193,7 +193,7 @@ def scan(
         layers: Whose channels to scan; all stages where none are given.
         neurons: Of which of these layers to scan every neuron as well; the last where none are given.
         part: Which of the images, one after the other.
-        batch_size: Images in a forward pass.
+        batch_size: Images in a forward pass; 250 of 32×32 pixels, fewer of larger ones, where none is given.
         precision: See `Lens.outputs`.
         checkpoint: Where to keep what is done: written now and then and on an interrupt or an error, and the next
             call with the same network, data, part and precision goes on from there.
@@ -211,6 +211,7 @@ def scan(
             f"`layers` (={layers}) must be layers with positions, such as {', '.join(lens.stages)}, and `neurons` "
             f"(={neurons}) some of them"
         )
+    batch_size = min(250, 4 * lens.at_once) if batch_size is None else batch_size
     if batch_size < 1:
         raise ValueError(f"`batch_size` (={batch_size}) must be a number of images, 1 or more")
     indices = range(len(images))[part]

@@ -14,13 +14,16 @@ GREY = (0.299, 0.587, 0.114)  # luminance, ITU-R BT.601
 
 
 def responses(
-    lens: Lens, images: Float[Tensor, "n c h w"], layers: Sequence[str] | None = None, batch_size: int = 250
+    lens: Lens, images: Float[Tensor, "n c h w"], layers: Sequence[str] | None = None
 ) -> dict[str, Float[Tensor, "n d"]]:
     """Return each channel's mean over its positions, for every image; of all stages where no layers are given."""
     layers = list(lens.stages if layers is None else layers)
+    means: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     with torch.no_grad():
-        batches = [lens.outputs(batch, layers) for batch in images.split(batch_size)]
-    return {layer: torch.cat([batch[layer].mean((2, 3)).cpu() for batch in batches]) for layer in layers}
+        for batch in images.split(lens.at_once):
+            for layer, maps in lens.outputs(batch, layers).items():
+                means[layer].append(maps.mean((2, 3)).cpu())
+    return {layer: torch.cat(means[layer]) for layer in layers}
 
 
 def greyscale(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

@@ -252,12 +252,10 @@ def kept(
     return torch.where(plain > 0, after / plain, torch.nan)
 
 
-def scores(
-    lens: Lens, images: Float[Tensor, "n c h w"], objective: Objective, batch_size: int = 250
-) -> Float[Tensor, " n"]:
+def scores(lens: Lens, images: Float[Tensor, "n c h w"], objective: Objective) -> Float[Tensor, " n"]:
     """Return Φ of any number of images, a batch at a time, without gradients and no further than Φ needs."""
     with torch.no_grad():
-        batches = (lens.outputs(batch, objective.layers) for batch in images.split(batch_size))
+        batches = (lens.outputs(batch, objective.layers) for batch in images.split(lens.at_once))
         return torch.cat([objective.score(outputs, lens.classes).cpu() for outputs in batches])
 
 
