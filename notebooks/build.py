@@ -147,7 +147,9 @@ def show_ledger(source: Path) -> None:
 
 
 def measure(source: Path, run: str) -> dict[str, int]:
-    """Run the learner's notebook on one core, with nothing in the cache but images; return what its kernel took.
+    """Run the learner's notebook as `binder/start` does, on one core, with nothing in the cache but images.
+
+    Returns what its kernel took.
 
     Seconds are those in which it computed, which other work on the machine does not change; megabytes its peak.
     """
@@ -162,6 +164,7 @@ def measure(source: Path, run: str) -> dict[str, int]:
         one_core = {
             "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
+            "MALLOC_MMAP_THRESHOLD_": "4000000",
             "NEUROLENS_BUDGET": budget,
             "NEUROLENS_CACHE": f"{folder}/cache",
             "NEUROLENS_STUDY": study,
