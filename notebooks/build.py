@@ -164,14 +164,20 @@ def measure(source: Path, run: str) -> dict[str, int]:
         one_core = {
             "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
-            "MALLOC_MMAP_THRESHOLD_": "4000000",
             "NEUROLENS_BUDGET": budget,
             "NEUROLENS_CACHE": f"{folder}/cache",
             "NEUROLENS_STUDY": study,
         }
         images = f"import neurolens as nl; study = nl.open_study({study!r}); study.train, study.test"
         subprocess.run([sys.executable, "-c", images], env={**os.environ, **one_core}, check=True)
-        command = [sys.executable, "-c", program, str(HERE / f"{source.stem}.ipynb"), folder]
+        command = [
+            str(ROOT / "binder" / "start"),
+            sys.executable,
+            "-c",
+            program,
+            str(HERE / f"{source.stem}.ipynb"),
+            folder,
+        ]
         only = shutil.which("taskset")
         done = subprocess.run(
             [only, "-c", "0", *command] if only else command,
