@@ -1,5 +1,6 @@
 """Drop a picture, and see all that is known of it in seconds: `neurolens.probe` as a widget."""
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,8 @@ class Probe(Card):
             for unit in last.units[:4]
             if unit.optimum is not None
         ]
-        return draw_still(pictures, [f"{last.network}; {last.fooled}", last.faithful.badge], side=116)
+        said = [f"{last.network}: the picture {last.fooled}", f"Grad-CAM: {last.marked}"]
+        return draw_still(pictures, [line for one in said for line in textwrap.wrap(one, 95)], side=116)
 
     def __repr__(self) -> str:
         return f"Probe({self.study.name}/{self.network}; {len(self.found)} pictures)"

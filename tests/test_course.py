@@ -57,7 +57,7 @@ def test_start_says_where_it_runs_and_may_be_run_twice(capsys):
     assert course.start("01") == course.start("01")
     first, second = capsys.readouterr().out.splitlines()
     assert first == second
-    assert re.fullmatch(r"Notebook 01 · neurolens .+ · torch .+ · .+, \d+ threads · budget \w+ · study default", first)
+    assert re.fullmatch(r"Notebook 01 · neurolens .+ · torch .+ · .+, \d+ threads? · budget \w+ · study default", first)
 
 
 def test_where_a_network_is_missing_the_built_in_study_stands_in(capsys):

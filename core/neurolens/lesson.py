@@ -56,7 +56,8 @@ class Lesson:
     def __repr__(self) -> str:
         """Say what a learner, or whoever reads the learner's bug report, wants to know first."""
         line = f"Notebook {self.notebook} · neurolens {installed_version()} · torch {torch.__version__}"
-        line += f" · {best_device()}, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        line += f" · {best_device()}, {threads} thread{'s' if threads > 1 else ''}"
         line += f" · budget {self.budget} · study {self.study.name}"
         return f"{line}\n{self.study.notice}" if self.study.notice else line
 

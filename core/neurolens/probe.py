@@ -10,6 +10,7 @@ from neurolens.clustering.prediction_tree import PredictionTree
 from neurolens.clustering.tree_growth import open_prediction_tree
 from neurolens.clustering.tree_path import TreePath
 from neurolens.lens import Lens
+from neurolens.statistics import percent
 from neurolens.studies.data import Images
 from neurolens.studies.study import Study
 from neurolens.units import ClassUnit, LayerUnit, Objective, logit
@@ -130,6 +131,13 @@ class Probe:
         return (
             f"stays {self.said} for {climb.steps} steps {how} ({rival} {chance:.0%}, {moved:.2f} grey levels a pixel)"
         )
+
+    @property
+    def marked(self) -> str:
+        """How often the Grad-CAM marks what counts, in a sentence."""
+        beaten = self.faithful.beaten
+        often = f"{percent(beaten.value)} of {beaten.n} trials"
+        return f"the map beats the same map laid elsewhere in {often}; by chance it would in 50%"
 
     def __repr__(self) -> str:
         strongest = ", ".join(unit.address for unit in self.units[:3])

@@ -86,10 +86,8 @@ def _pictures(probe: Probe) -> str:
 
 def _faithful(probe: Probe) -> str:
     """Return whether the evidence marks what counts, in a sentence that opens to the numbers."""
-    beaten = probe.faithful.beaten
     return (
-        f"<details><summary>Does the map mark what counts? It beats the same map laid elsewhere in "
-        f"{percent(beaten.value)} of {beaten.n} trials; by chance it would in 50%.</summary>"
+        f"<details><summary>Does it mark what counts? {probe.marked[0].upper()}{probe.marked[1:]}.</summary>"
         f'<p class="soft">{escape(probe.faithful.badge)}. {escape(probe.faithful.reading)}</p></details>'
     )
 
