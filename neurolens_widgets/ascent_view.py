@@ -48,7 +48,7 @@ class AscentView:
     def __init__(self, studio: "AscentStudio", count: int, notice: str):
         self.studio = studio
         self._head = text("", "nl-head")
-        self._status, self._errors = text("", "nl-status"), ErrorBox()
+        self._status, self.errors = text("", "nl-status"), ErrorBox()
         self._spoken = text("", "nl-spoken")  # the status as a screen reader says it: not each step
         self.parts = [
             style_sheet(),
@@ -58,7 +58,7 @@ class AscentView:
             self._settings(),
             self._status,
             self._spoken,
-            self._errors,
+            self.errors,
             self._stage(),
         ]
 
@@ -191,10 +191,6 @@ class AscentView:
         reading = f"{studio.history[0]:.2f} → {studio.history[-1]:.2f}" if studio.history else ""
         self._chart_head.value = f"<h4>{escape(studio.climbed)} <span>{reading}</span></h4>"
         self.show_status()
-
-    def show_error(self) -> None:
-        """Show what went wrong, or that nothing did."""
-        self._errors.show(self.studio.error, self.studio.traceback)
 
     def show_status(self) -> None:
         studio = self.studio

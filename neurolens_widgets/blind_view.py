@@ -66,13 +66,13 @@ class BlindView:
             crisp=scale >= 1,
         )
         self.front.on_msg(self._heard)
-        self._head, self._errors, self._truth = text("", "nl-head"), ErrorBox(), text("", "nl-truth")
+        self._head, self.errors, self._truth = text("", "nl-head"), ErrorBox(), text("", "nl-truth")
         self.undo = button("Undo", "undo", "Take the last vote back", lambda: vote.attempt(vote.undo), "nl-undo")
         self.reveal = button("", "eye", "End the vote and show the truth", self._reveal, "nl-reveal")
         self.export = button("Export CSV", "download", "Write a table beside the notebook", self._export, "nl-export")
         self._kept = text("", "nl-kept")
         row = box([self.undo, self.reveal, self.export, self._kept], "nl-buttons", row=True)
-        self.parts = [style_sheet(), self._head, self._errors, self.front, self._truth, row]
+        self.parts = [style_sheet(), self._head, self.errors, self.front, self._truth, row]
         self.show()
 
     def _reveal(self) -> None:
@@ -106,12 +106,7 @@ class BlindView:
         self.reveal.button_style = "primary" if place == of else ""
         self._truth.value = self._report() if revealed else ""
         self._kept.value = f"<span>{place} kept in {escape(vote.file.name)}</span>"
-        self.show_error()
-
-    def show_error(self) -> None:
-        """Show what went wrong, or that nothing did."""
-        message = self.vote.error or self.vote.message
-        self._errors.show(message, self.vote.traceback)
+        self.vote.show_error()
 
     def _report(self) -> str:
         """Return the tests in sentences, and a table of what was said of each source's pictures."""

@@ -18,7 +18,7 @@ from neurolens_widgets.runner import Runner
 
 
 class Card(widgets.VBox):
-    """A framed widget. A subclass has `still`, and a view that lists its `parts` and shows `error` where that changes.
+    """A framed widget. A subclass has `still`, and a view with its `parts`, one of them `errors`.
 
     Attributes:
         error: What went wrong, in a line, or nothing; `traceback` has the whole story.
@@ -28,6 +28,11 @@ class Card(widgets.VBox):
     traceback = ""
     _view: Any = None
     _runner: Runner
+
+    @property
+    def message(self) -> str:
+        """What there is to say where nothing went wrong."""
+        return ""
 
     def still(self) -> Image.Image:
         """Return what is shown, as one picture."""
@@ -58,8 +63,8 @@ class Card(widgets.VBox):
         """Show the view's parts."""
         self._view = view
         self.children = [*view.parts, CardFront(self.leave)]
-        self.observe(lambda _: view.show_error(), "error")
-        view.show_error()
+        self.observe(lambda _: self.show_error(), "error")
+        self.show_error()
         with_classes(self, "nl-card", *css)
         end_at_interrupt(self)
 
@@ -83,6 +88,11 @@ class Card(widgets.VBox):
         """Show the error, or that there is none; what was reached stays."""
         self.traceback = "" if error is None else "".join(traceback.format_exception(error))
         self.set_trait("error", "" if error is None else str(error) or type(error).__name__)
+
+    def show_error(self) -> None:
+        """Show what went wrong or what else there is to say, or that there is nothing."""
+        if self._view is not None:  # a view that is being made has no place for it yet
+            self._view.errors.show(self.error or self.message, self.traceback)
 
     def show_failure(self, error: BaseException | None) -> None:
         """Show what went wrong in work that a part of the widget does, or that nothing did; what was reached stays."""

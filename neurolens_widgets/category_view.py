@@ -42,7 +42,7 @@ class CategoryView:
     def __init__(self, shown: "CategoryMap"):
         self.map = shown
         notice = shown.study.notice
-        self.head, self._errors = Head("Category map", shown.stop), ErrorBox()
+        self.head, self.errors = Head("Category map", shown.stop), ErrorBox()
         self._networks = Choices({n: n for n in shown.networks}, lambda n: setattr(shown, "network", n), "nl-networks")
         self._layers = Choices({}, lambda n: setattr(shown, "layer", n), "nl-layers")
         noise = widgets.Checkbox(description="noise as a category", indent=False, layout=widgets.Layout(width="auto"))
@@ -54,7 +54,7 @@ class CategoryView:
             self.head,
             *notices(notice),
             box(controls, "nl-settings", "nl-tabs", row=True),
-            self._errors,
+            self.errors,
             self._trees(),
             self.verdicts,
             self._merges(),
@@ -122,7 +122,7 @@ class CategoryView:
         self.show_head()
         self.show_step()
         self.show_category()
-        self.show_error()
+        self.map.show_error()
         if len(names) > 2:
             costly = partial(shown.resampled, *shown.place)
             self.verdicts.follow(shown.place, partial(nl.trust_hierarchy, shown.categories), [costly])
@@ -251,10 +251,6 @@ class CategoryView:
         paint(*canvases)
         said = ", ".join(escape(words) for _, words in mistakes) or "none of those shown to it"
         self._captions[1].value = f"<b>Taken for another, the surest first</b><span>{said}</span>"
-
-    def show_error(self) -> None:
-        """Show what went wrong, or that nothing did."""
-        self._errors.show(self.map.error, self.map.traceback)
 
 
 def _box(name: str) -> dict[str, float]:

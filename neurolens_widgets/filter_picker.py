@@ -172,6 +172,11 @@ class FilterPicker(JudgedCard):
             self.children = [*self.children, self.studio]
         self.studio.objective, self.studio.start_index = self.unit, -1
 
+    @property
+    def message(self) -> str:
+        """What went wrong with the file of the labels, or nothing."""
+        return self.labels.message
+
     def summary(self) -> str:
         """Return what is picked and what it is taken for, in one line."""
         facts = ", ".join(f"{name} {value:.2g}" for name, value in self.filters.facts(self.at).items())

@@ -39,7 +39,7 @@ class FilterView:
     def __init__(self, picker: "FilterPicker", notice: str):
         self.picker = picker
         self._channels: list[int] = []
-        self._head, self._errors, self._order = text("", "nl-head"), ErrorBox(), text("", "nl-order")
+        self._head, self.errors, self._order = text("", "nl-head"), ErrorBox(), text("", "nl-order")
         self.grid = Tiles(picker.filters.lens.size, self._choose, gap=GAP, leave=self._leave).add_class("nl-grid")
         self._slider = widgets.IntSlider(readout=False, continuous_update=False, layout=widgets.Layout(width="auto"))
         self._slider.add_class("nl-slider").observe(lambda change: self._choose(change["new"]), "value")
@@ -49,7 +49,7 @@ class FilterView:
             self._head,
             *notices(notice),
             self._settings(),
-            self._errors,
+            self.errors,
             filters,
             self._unit(),
         ]
@@ -226,12 +226,7 @@ class FilterView:
         self._show_tags()
         self._kept.value = f"<span>{count} labelled, kept in {escape(picker.labels.file.name)}</span>"
         self._head.value = f"<h3>Filter picker</h3><span>{escape(picker.filters.lens.name)}</span>"
-        self.show_error()
-
-    def show_error(self) -> None:
-        """Show what went wrong, or that nothing did."""
-        message = self.picker.error or self.picker.labels.message
-        self._errors.show(message, self.picker.traceback)
+        self.picker.show_error()
 
     def pictures(self) -> list[tuple[RGBA, str, str]]:
         """Return what the canvases show: pixels, title and reading."""

@@ -41,14 +41,14 @@ class ManifoldView:
         self._places: list[int] = []  # the images selected and shown
         self._seen, self._drawn = np.zeros((0, 3)), np.zeros(0, int)
         notice = shown.study.notice
-        self.head, self._errors = Head("Manifold map", shown.stop), ErrorBox()
+        self.head, self.errors = Head("Manifold map", shown.stop), ErrorBox()
         self.parts = [
             style_sheet(),
             text(f"<style>{legend_style()}</style>", "nl-style"),
             self.head,
             *notices(notice),
             self._settings(),
-            self._errors,
+            self.errors,
             box([self._plot(), self._side()], "nl-stage", "nl-plane", row=True),
             self._picked(),
         ]
@@ -202,10 +202,6 @@ class ManifoldView:
         """Frame the tile of the image looked at."""
         some = self._places[: min(MOST, len(self.tiles.buttons))]
         self.tiles.mark(some.index(self.map.image) if self.map.image in some else None)
-
-    def show_error(self) -> None:
-        """Show what went wrong, or that nothing did."""
-        self._errors.show(self.map.error, self.map.traceback)
 
     def _on_map(self, places: NDArray[Any] | list[int]) -> NDArray[np.float64]:
         """Return where points are drawn, in CSS pixels from the upper left."""

@@ -25,14 +25,14 @@ class PredictionView:
     def __init__(self, shown: "PredictionTable"):
         self.shown = shown
         notice = shown.study.notice
-        self.head, self._errors = Head("Prediction table", shown.stop), ErrorBox()
+        self.head, self.errors = Head("Prediction table", shown.stop), ErrorBox()
         self._networks = Choices({n: n for n in shown.networks}, lambda n: setattr(shown, "network", n), "nl-networks")
         self.parts = [
             style_sheet(),
             self.head,
             *notices(notice),
             box([self._networks], "nl-settings", "nl-tabs"),
-            self._errors,
+            self.errors,
             box([self._table(), self._behind()], "nl-stage", "nl-cells-and-images", row=True),
         ]
         self.show_table()
@@ -115,10 +115,6 @@ class PredictionView:
         self._about.value = f"<h4>{escape(shown.row)} <span>{words}</span></h4>"
         self._bars.value = class_bars(shown.table.classes, shown.probabilities(place).double().numpy(), percent)
         paint(self.image, *also)
-
-    def show_error(self) -> None:
-        """Show what went wrong, or that nothing did."""
-        self._errors.show(self.shown.error, self.shown.traceback)
 
     def _choose(self, place: int) -> None:
         self.shown.pick(*self._places[place])

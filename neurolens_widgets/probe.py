@@ -173,7 +173,7 @@ class ProbeView:
     def __init__(self, card: Probe):
         self._card = card
         self.head = Head("Probe", card.stop)
-        self._errors, self._shown = ErrorBox(), text("", "nl-probe-shown", "nl-stage")
+        self.errors, self._shown = ErrorBox(), text("", "nl-probe-shown", "nl-stage")
         self._which = widgets.Dropdown(options=card.networks, value=card.network)
         traitlets.link((card, "network"), (self._which, "value"))
         self._save = button("Save the page", "download", f"Writes {REPORT} beside the notebook", self._write, "nl-save")
@@ -185,7 +185,7 @@ class ProbeView:
             text(f"<style>{STYLE}</style>", "nl-style"),
             self.head,
             row,
-            self._errors,
+            self.errors,
             self._shown,
         ]
         self.show_head()
@@ -205,10 +205,6 @@ class ProbeView:
         self._shown.value = shown + (f'<p class="nl-rest">{rest}</p>' if len(found) > MOST else "")
         self._save.layout.display = None if self._card.found else "none"
         self.show_head()
-
-    def show_error(self) -> None:
-        """Show the error, or that there is none."""
-        self._errors.show(self._card.error, self._card.traceback)
 
     def _write(self) -> None:
         self._card.attempt(self._tell)

@@ -39,7 +39,7 @@ class TreeView:
     def __init__(self, explorer: "TreeExplorer"):
         self.explorer = explorer
         self.head = Head("Prediction tree", explorer.stop)
-        self._errors, self._message = ErrorBox(), text("", "nl-message")
+        self.errors, self._message = ErrorBox(), text("", "nl-message")
         self.front = TreeFront()
         self.front.on_msg(lambda _, content, buffers: self._hear(content, buffers))
         self.front.observe(lambda change: setattr(explorer, "selected", change["new"]), "selected")
@@ -54,7 +54,7 @@ class TreeView:
             self.head,
             self._notice,
             self._settings(),
-            self._errors,
+            self.errors,
             self._again,
             text(f"<p>{HELP}</p>", "nl-help"),
             self.front,
@@ -124,7 +124,7 @@ class TreeView:
         self.show_head()
         self.show_selected()
         self.show_paths()
-        self.show_error()
+        self.explorer.show_error()
         self._judge()
 
     def _judge(self) -> None:
@@ -192,10 +192,6 @@ class TreeView:
         self._message.value = found + (f"<p><b>{escape(comparison)}</b></p>" if comparison else "")
         self._message.layout.display = None if self._message.value else "none"
         self._mark()
-
-    def show_error(self) -> None:
-        """Show what went wrong, or that nothing did."""
-        self._errors.show(self.explorer.error, self.explorer.traceback)
 
     def _set(self, name: str, value: str | None) -> None:
         if not self._setting and value is not None:

@@ -186,7 +186,7 @@ def test_stop_and_reveal_ends_the_vote(begin):
         with pytest.raises(ValueError, match="would not be blind; another `seed` begins another vote"):
             refused()
     press(vote, do="vote", choice=0)
-    assert "would not be blind" in vote._view._errors.value
+    assert "would not be blind" in vote._view.errors.value
     assert vote.votes == ("neither",)
     assert begin().revealed
     assert not begin(seed=1).revealed
@@ -262,7 +262,7 @@ def test_a_vote_that_cannot_be_written_is_kept_and_said(begin, monkeypatch):
         patch.setattr("neurolens.kept.written_whole", full)
         vote.vote("head")
     assert vote.votes == ("head",)
-    assert "no space left" in vote._view._errors.value
+    assert "no space left" in vote._view.errors.value
     assert "the votes are kept" in vote.message
     vote.vote("neither")
     assert vote.message == ""

@@ -123,10 +123,10 @@ def test_an_error_in_the_background_is_shown(category_map, monkeypatch):
     monkeypatch.setattr(nl, "measure_categories", fail)
     category_map.layer = "layer1"
     wait_for(lambda: category_map.error)
-    assert "no such thing" in category_map._view._errors.value
+    assert "no such thing" in category_map._view.errors.value
     category_map.layer = "layer4"  # which is known
     assert not category_map.error
-    assert category_map._view._errors.layout.display == "none"
+    assert category_map._view.errors.layout.display == "none"
 
 
 def test_a_still_and_a_sentence(category_map):

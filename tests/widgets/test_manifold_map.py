@@ -294,7 +294,7 @@ def test_an_error_in_the_background_is_shown_until_something_else_is(shown, monk
     monkeypatch.setattr(nl, "embed_pixels", fail)
     shown.raw = True
     wait_for(lambda: shown.error)
-    assert "umap-learn" in shown._view._errors.value
+    assert "umap-learn" in shown._view.errors.value
     wait_for(lambda: not shown.embedding)
     shown.raw = False
     assert not shown.error

@@ -187,7 +187,7 @@ def test_an_error_in_the_background_is_shown(shown, monkeypatch):
     monkeypatch.setattr(nl, "prediction_table", fail)
     shown.network = "vgg16"
     wait_for(lambda: shown.error)
-    assert "no such thing" in shown._view._errors.value
+    assert "no such thing" in shown._view.errors.value
     shown.network = "near_pair"
     assert not shown.error
 

@@ -113,7 +113,7 @@ def test_one_that_goes_wrong_does_not_take_the_others_with_it(card, planted_cach
     wait_for(lambda: not card.probing)
     assert [one.name for one in card.found] == ["good"]
     assert "NaN in the gradient" in card.error
-    assert "NaN in the gradient" in card._view._errors.value
+    assert "NaN in the gradient" in card._view.errors.value
 
 
 def test_stop_forgets_what_waits(card, planted_cache, monkeypatch):

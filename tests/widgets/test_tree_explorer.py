@@ -233,7 +233,7 @@ def test_an_error_in_the_background_is_shown_and_the_tree_stays(explorer, monkey
     monkeypatch.setattr(nl, "grow_category_tree", fail)
     explorer.category = "bus"
     wait_for(explorer)
-    assert "no &lt;such&gt; thing" in explorer._view._errors.value
+    assert "no &lt;such&gt; thing" in explorer._view.errors.value
     assert explorer.tree is before
     explorer.category = before.category  # which is known
     assert not explorer.error
