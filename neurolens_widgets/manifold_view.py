@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SIDE, FINE = 480, 720  # of the map, in CSS pixels and in pixels
 NEAR, DRAG = 12, 4  # CSS pixels: how far the pointer may be from its point, and must go to brush
-MOST, COLUMNS = 36, 12  # images of a selection that are shown
+MOST, COLUMNS, AROUND = 36, 12, 12  # images of a selection that are shown, in a row, and that Enter selects
 DEGREES = 10  # of a key
 ARROWS = {"ArrowLeft": (-1, 0), "ArrowRight": (1, 0), "ArrowUp": (0, -1), "ArrowDown": (0, 1)}
 ICONS = {"o": "circle", "^": "play", "s": "square"}  # the style sheet turns the second upright
@@ -152,7 +152,7 @@ class ManifoldView:
         if self.closed:
             return
         self.head.show(shown.summary(), "embedding" if shown.embedding else "")
-        self._words.value = f"Map: {escape(shown.summary())}"
+        self._words.value = f"Map: {escape(shown.summary())}; arrow keys go from point to point, Enter selects"
         self._whats.mark("raw" if shown.raw else "features")
         self._methods.mark(shown.method)
         self._networks.mark(shown.network)
@@ -167,7 +167,8 @@ class ManifoldView:
             self.image.pixels = shown.picture(shown.image)
             self._about.value = f"<b>{escape(shown.class_of(shown.image))}</b><span>image {shown.image}</span>"
         else:
-            self._about.value = "<span>Point at the map or press an arrow key; drag a rectangle to select.</span>"
+            keys = "press Shift and an arrow key" if self._seen[:, 2].any() else "press an arrow key"
+            self._about.value = f"<span>Point at the map or {keys}; to select, drag a rectangle or press Enter.</span>"
         self.image.layout.display = None if shown.image >= 0 else "none"
         self._mark()
         paint(self._lay_over(), self.image, *also)
@@ -241,6 +242,9 @@ class ManifoldView:
         across, down = ARROWS.get(key, (0, 0))
         if key == "Escape":
             self._clear()
+        elif key == "Enter" and self.map.image >= 0 and self._tree is not None:
+            _, near = self._tree.query(self._on_map([self.map.image])[0], min(AROUND, len(self._drawn)))
+            self.map.selected = tuple(sorted(self._drawn[np.atleast_1d(near)].tolist()))
         elif key in ARROWS and (shift or not self._seen[:, 2].any()):
             self._walk((across, down))
         elif key in ARROWS:

@@ -34,15 +34,16 @@ class Prediction(widgets.VBox):
         if len(choices) < 2 or len(set(choices)) < len(choices):
             raise ValueError(f"`choices` (={list(choices)}) must be two or more different answers")
         self.key, self.question, self.choices = key, question, tuple(choices)
-        self._verdict = ""
+        self._answer: tuple[str | None, str] | None = None  # once it is revealed, and its detail
         self._radio = widgets.RadioButtons(options=self.choices, value=None, layout=widgets.Layout(width="auto"))
         self._foot = text("", "nl-prediction-foot")
         heading = text(f"<h4>Your prediction</h4><p>{escape(question)}</p>")
         super().__init__([style_sheet(), heading, self._radio.add_class("nl-choices"), self._foot, CardFront()])
         self.add_class("nl-card").add_class("nl-prediction")
         self._progress = Progress("predictions")
-        kept = self._progress.entries().get(key, {}).get("guess")
-        self.guess = kept if kept in self.choices else None
+        entry = self._progress.entries().get(key, {})
+        self.guess = entry.get("guess") if entry.get("guess") in self.choices else None
+        self._late = bool(entry.get("late"))  # chosen when the answer was known
         traitlets.link((self, "guess"), (self._radio, "value"))
         self.observe(lambda _: self._keep(), "guess")
         self._show()
@@ -61,20 +62,34 @@ class Prediction(widgets.VBox):
             answer: What turned out; the guess was right if it is the same choice. None where the numbers cannot tell.
             detail: The measurement, such as `"47 of 100"`.
         """
-        outcome = "No guess was made." if self.guess is None else "Not what you predicted."
-        if answer is None:
-            answer, outcome = "these numbers cannot tell", "Neither right nor wrong."
-        elif self.guess == answer:
-            outcome = "As you predicted."
-        found = f"{answer} ({detail})" if detail else answer
-        cells = (("You predicted", self.guess or "nothing yet"), ("We measured", found))
-        pairs = "".join(f"<div><dt>{title}</dt><dd>{escape(words)}</dd></div>" for title, words in cells)
-        self._verdict = f'<dl class="nl-verdict">{pairs}</dl><p>{outcome}</p>'
+        self._answer = answer, detail
         self._show()
         return HTML(f"<p><b>{escape(self.question)}</b></p>{self._verdict}")
 
+    @property
+    def _verdict(self) -> str:
+        """The guess beside the answer, once that is revealed."""
+        if self._answer is None:
+            return ""
+        answer, detail = self._answer
+        if self.guess is None:
+            outcome = "No guess was made."
+        elif self._late:
+            outcome = "Chosen after the answer was shown."
+        elif answer is None:
+            outcome = "Neither right nor wrong."
+        else:
+            outcome = "As you predicted." if self.guess == answer else "Not what you predicted."
+        answer = answer or "these numbers cannot tell"
+        found = f"{answer} ({detail})" if detail else answer
+        cells = (("You predicted", self.guess or "nothing yet"), ("We measured", found))
+        pairs = "".join(f"<div><dt>{title}</dt><dd>{escape(words)}</dd></div>" for title, words in cells)
+        return f'<dl class="nl-verdict">{pairs}</dl><p>{outcome}</p>'
+
     def _keep(self) -> None:
-        self._progress.keep(self.key, None if self.guess is None else {"guess": self.guess})
+        self._late = self._late or self._answer is not None
+        late = {"late": True} if self._late else {}
+        self._progress.keep(self.key, None if self.guess is None else {"guess": self.guess, **late})
         self._show()
 
     @property

@@ -120,7 +120,7 @@ class Probe(Card):
             for unit in last.units[:4]
             if unit.optimum is not None
         ]
-        said = [f"{last.network}: the picture {last.fooled}", f"Grad-CAM: {last.marked}"]
+        said = [f"{last.network}: the picture {last.fooled}", f"Does Grad-CAM mark what counts? {last.marked}"]
         return draw_still(pictures, [line for one in said for line in textwrap.wrap(one, 95)], side=116)
 
     def __repr__(self) -> str:

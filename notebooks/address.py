@@ -15,9 +15,20 @@ def project(root: Path) -> dict:
 
 
 def public_address(root: Path) -> tuple[str, str] | None:
-    """Return the repository's address and release tag from pyproject; None while it has no address."""
+    """Return the repository's address and release tag from pyproject; None while it has no address.
+
+    Raises:
+        SystemExit: If it is not GitHub's.
+    """
     address = project(root).get("urls", {}).get("Repository")
-    return (address.rstrip("/"), f"v{project(root)['version']}") if address else None
+    if not address:
+        return None
+    plain = address.rstrip("/").removesuffix(".git")
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", plain):
+        raise SystemExit(
+            f"`Repository` (={address!r}) in pyproject.toml must be https://github.com/OWNER/NAME: Colab opens no other"
+        )
+    return plain, f"v{project(root)['version']}"
 
 
 def badges(root: Path, page: str) -> str:

@@ -81,6 +81,15 @@ def test_weights_that_are_not_those_of_their_card(tmp_path, damage):
     assert "neurolens train planted far_pair (or delete" in finding.cure
 
 
+def test_a_study_that_is_chosen_and_not_there_is_told(monkeypatch):
+    monkeypatch.setenv("NEUROLENS_STUDY", "pets")
+    finding = found("NEUROLENS_STUDY")
+    assert (finding.ok, finding.fatal) == (False, False)
+    assert "must be one of cifar10, planted; neurolens study new FOLDER --name pets" in finding.cure
+    monkeypatch.setenv("NEUROLENS_STUDY", "planted")
+    assert found("NEUROLENS_STUDY").ok
+
+
 def test_networks_that_may_only_guess_are_named(monkeypatch):
     lucky = replace(nl.open_study("planted").card("vgg16"), accuracy=0.15, tested_on=40)
     monkeypatch.setattr(

@@ -111,6 +111,40 @@ def test_general_mistakes_are_known(answer, hint):
     assert hint in checking.check("07-merge", answer).message
 
 
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ((0.05, 0.36), "one digit more"),
+        ((5.24, 36.04), "percentages"),
+        ((-0.006, 0.306), "normal approximation, which"),
+        ((0.0, 0.306), "cut off at 0"),
+        ((0.2, 0.9), "hint above"),
+    ],
+)
+def test_an_interval_that_was_rounded_or_is_in_percent_is_known(answer, hint):
+    outcome = checking.check("06-wilson", answer)
+    assert outcome.passed is False
+    assert hint in outcome.message
+    assert checking.check("06-wilson", (0.0524, 0.3604)).passed
+
+
+def test_a_function_cannot_change_what_it_is_tried_on():
+    def empties(counts):
+        counts.clear()
+        return 0
+
+    assert checking.check("03-entropy", empties).passed is False
+
+
+def test_a_damaged_file_is_said_with_the_next_answer(tmp_path):
+    checking.check("07-merge", 0.4)
+    (tmp_path / FILE).write_text((tmp_path / FILE).read_text()[:20])
+    outcome = checking.check("07-distance", lambda a, b: 0)
+    assert "was damaged" in outcome.kept
+    assert "it is now neurolens_progress.broken-" in outcome.kept
+    assert checking.check("07-merge", 0.4).kept == ""
+
+
 def test_an_address_that_cannot_be_read_is_told_why(given):
     said = checking.check("00-address", "layer4.C7N", *given["00-address"]).message
     assert "layer4.C7N" in said

@@ -207,11 +207,38 @@ def test_bf16_is_close_where_there_is_any_and_says_so_where_not(network, images)
         assert 0 < (found - exact).norm() / exact.norm() < 0.03
 
 
+class Returning(nn.Module):
+    """Returns something else than the logits."""
+
+    def __init__(self, network, change):
+        super().__init__()
+        self.network, self.change = network, change
+
+    def forward(self, x):
+        return self.change(self.network(x))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda n: nl.Lens(n, ("cat", "dog")), r"`classes` .* must name each"),
-        (lambda n: nl.Lens(nn.Linear(3, 2)), "has no convolution"),
+        (lambda n: nl.Lens(nn.Linear(3, 2)), "has no 2-D convolution"),
+        (lambda n: nl.Lens(n.state_dict()), r"`network` \(a OrderedDict\) must be a torch.nn.Module; load weights"),
+        (lambda n: nl.Lens(torch.compile(n)), "is compiled, and its layers with it; give `network._orig_mod`"),
+        (lambda n: nl.Lens(copy.deepcopy(n).half()), "is in torch.float16; a lens takes float32: give `network.float"),
+        (lambda n: nl.Lens(copy.deepcopy(n).to("meta")), "has no weights yet"),
+        (lambda n: nl.Lens(nn.Sequential(nn.LazyConv2d(3, 3))), "has no weights yet; run it once"),
+        (
+            lambda n: nl.Lens(Returning(n, lambda x: {"out": x})),
+            "returned an object of type dict for one image; .*: wrap the network",
+        ),
+        (lambda n: nl.Lens(Returning(n, lambda x: x[None])), r"returned a tensor of shape \(1, 1, 3\) for one image"),
+        (lambda n: nl.Lens(n, "cat"), r"`classes` \(='cat'\) must be a sequence of names"),
+        (lambda n: nl.Lens(n, 3), r"`classes` \(=3\) must be a sequence of names"),
+        (lambda n: nl.Lens(n, mean=0.5, std=0.5), "must each have a number for each of 3 colours"),
+        (lambda n: nl.Lens(n, mean=[0.5, 0.5], std=[1, 1]), "must each have a number for each of 3 colours"),
+        (lambda n: nl.Lens(n, size=(-1, 28)), r"`size` \(=\(-1, 28\)\) must be height and width"),
+        (lambda n: nl.Lens(n, size=(28.0, 28.0)), "must be height and width in pixels"),
         (lambda n: nl.Lens(n)["logit:7"], "7"),
         (lambda n: nl.Lens(n, ("cat", "dog", "fox"))["layer5"], r"layer4"),
         (lambda n: nl.Lens(n).outputs(torch.rand(1, 3, 32, 32), ["layer9"]), r"`layers` \(=\['layer9'\]\)"),

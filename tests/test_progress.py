@@ -72,6 +72,20 @@ def test_a_path_that_cannot_be_opened_has_a_row(folder):
     assert rows["ann"]["passed"] == 2
 
 
+def test_what_is_nested_too_deep_has_a_row_and_the_others_theirs(folder):
+    (folder / "deep.json").write_text("[" * 100_000)
+    rows = {row["learner"]: row for row in report(folder)}
+    assert "is no learner's progress" in rows["deep"]["problem"]
+    assert rows["ann"]["passed"] == 2
+
+
+def test_before_the_first_exercise_nothing_is_done(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(app, ["course", "status"])
+    assert said.exit_code == 0
+    assert "nothing is done yet here" in said.output
+
+
 def test_no_cell_of_the_table_is_a_formula(folder):
     (folder / "=1+1").mkdir()
     (folder / "=1+1" / FILE).write_text("\ufeff{}", encoding="utf-8")

@@ -26,7 +26,11 @@ def status(
 ) -> None:
     """Show what a learner has predicted and solved, chapter by chapter."""
     with refusing():
-        chapters = read_progress(file or next((place for place in PLACES if place.exists()), PLACES[0]))
+        found = file or next((place for place in PLACES if place.exists()), None)
+        if found is None:
+            console.print(f"nothing is done yet here: no {FILE} in this folder or its notebooks/")
+            return
+        chapters = read_progress(found)
     table = Table("chapter", "predictions", "solved", "tried, not solved", "last", box=None)
     for chapter in chapters:
         solved = f"{len(chapter.passed)} of {chapter.exercises}"

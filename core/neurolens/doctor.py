@@ -41,6 +41,7 @@ def examine() -> Iterator[Finding]:
         yield _version(name)
     yield _device()
     yield _data()
+    yield from _study()
     yield from _networks()
     free = psutil.virtual_memory().available
     ok = free > MEMORY_NEEDED
@@ -72,6 +73,14 @@ def _data() -> Finding:
     except (OSError, ValueError) as error:
         return Finding("CIFAR-10", str(error), False, f"{DATA_CURE}; until then: the planted study")
     return Finding("CIFAR-10", f"{images.source}, {place or cache_folder()}")
+
+
+def _study() -> Iterator[Finding]:
+    """Look whether the study that notebooks are told to run on is there."""
+    if chosen := os.environ.get("NEUROLENS_STUDY"):
+        known = study_names()
+        cure = f"must be one of {', '.join(known)}; neurolens study new FOLDER --name {chosen} makes it"
+        yield Finding("NEUROLENS_STUDY", chosen, chosen in known, "" if chosen in known else cure)
 
 
 def _networks() -> Iterator[Finding]:

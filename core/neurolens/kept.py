@@ -34,7 +34,7 @@ class Kept:
 
     def __init__(self, file: str | Path, section: str):
         self.file, self.section = Path(file).absolute(), section
-        self.message = ""
+        self.message = self._set_aside = ""
         self._unwritten: dict[str, dict[str, Any] | None] = {}
         self._seen: tuple[int, int] | None = None
         self._kept: dict[str, dict[str, Any]] = {}
@@ -69,14 +69,15 @@ class Kept:
             return found
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             aside = self.file.with_name(f"{self.file.stem}.broken-{time.time_ns()}.json")
             os.replace(self.file, aside)
-            self.message = f"{self.file.name} was damaged ({error}); it is now {aside.name}, and a new one is begun."
+            said = f"{self.file.name} was damaged ({error}); it is now {aside.name}, and a new one is begun."
+            self.message = self._set_aside = said
             return {}
 
     def _write(self) -> None:
-        self.message = ""
+        self.message = self._set_aside  # which stays true, whatever is written now
         try:
             with _alone(self.file):
                 everything = self._read()

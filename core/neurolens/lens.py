@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from neurolens.device import Precision as Precision
 from neurolens.device import check_precision, has_fast_bf16, warn_user
+from neurolens.opening import check_given, check_network, check_output
 from neurolens.stages import attends, find_stages
 from neurolens.twin import Comparison, FarEnough, Recorder, Request, Twin, state_of
 from neurolens.units import Objective, parse
@@ -58,32 +59,17 @@ class Lens:
         std: Sequence[float] | None = None,
         name: str = "network",
     ):
-        if (mean is None) != (std is None):
-            raise ValueError(f"`mean` (={mean}) and `std` (={std}) go together: give both or none")
-        if std is not None and not all(one > 0 for one in std):
-            raise ValueError(f"`std` (={tuple(std)}) must be positive for each colour: images are divided by it")
-        if not isinstance(size, Sequence) or len(size) != 2:
-            raise ValueError(f"`size` (={size}) must be height and width in pixels, such as (224, 224)")
-        if len({*classes}) < len(classes):
-            raise ValueError(f"`classes` (={tuple(classes)}) must all be different: a logit goes by its name")
-        if any(tensor.is_inference() for tensor in (*network.parameters(), *network.buffers())):
-            raise ValueError(
-                f"`network` (={type(network).__name__}) was made in torch.inference_mode, and nothing can be "
-                "differentiated that passes through it; make it outside"
-            )
+        self._colours = check_network(network)
+        check_given(classes, size, mean, std, self._colours)
         self.network = network
         self.name = name
         self.size = size
         self._moments = None if mean is None else (torch.tensor(mean), torch.tensor(std))
         self._twins: dict[tuple[Precision, bool], tuple[list[tuple[int, int]], Twin]] = {}
         self._lock = threading.Lock()
-        self.layers = self._probe()
-        logits = self.layers.pop(OUTPUT, ())
-        if len(logits) != 1 or (classes and len(classes) != logits[0]):
-            raise ValueError(
-                f"`classes` (={tuple(classes)}) must name each output of the network, whose shape is {logits or 'none'}"
-            )
-        self.classes = tuple(classes) or tuple(str(i) for i in range(logits[0]))
+        self.layers = self._probe(classes)
+        (count,) = self.layers.pop(OUTPUT)
+        self.classes = tuple(classes) or tuple(map(str, range(count)))
         self.stages = find_stages(network, self.layers)
 
     def __repr__(self) -> str:
@@ -256,19 +242,14 @@ class Lens:
                     self._twins[key] = state, Twin(self.network, folds, bf16=precision == "bf16")
             return self._twins[key][1]
 
-    def _probe(self) -> dict[str, tuple[int, ...]]:
+    def _probe(self, classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
         """Run one image and note every layer's shape, how often it is called, and what can be folded into it."""
-        try:
-            self._colours = next(
-                module.in_channels for module in self.network.modules() if isinstance(module, nn.Conv2d)
-            )
-        except StopIteration:
-            raise ValueError(f"`network` (={type(self.network).__name__}) has no convolution to look into") from None
         noise = torch.rand(1, self._colours, *self.size, generator=torch.Generator().manual_seed(0)).to(self.device)
         try:
             plain = self._watch(noise, None, Recorder())
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"`size` (={self.size}) does not suit {self.name}: {error}") from error
+        check_output(plain.returned, classes)
         self._calls, self._overwritten = plain.calls, plain.overwritten()
         self._folds: dict[str, str] | None = plain.folds(self.network)
         self._unfolded = plain.same(self._folds)
@@ -295,5 +276,6 @@ class Lens:
 
     def _watch(self, images: Tensor, folds: dict[str, str] | None, watcher: Watcher) -> Watcher:
         with torch.inference_mode(False), torch.no_grad():  # versions of tensors are compared
-            watcher.receive(OUTPUT, (), Twin(self.network, folds)(images, watcher))
+            watcher.returned = Twin(self.network, folds)(images, watcher)
+            watcher.receive(OUTPUT, (), watcher.returned)
         return watcher

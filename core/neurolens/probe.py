@@ -136,8 +136,9 @@ class Probe:
     def marked(self) -> str:
         """How often the Grad-CAM marks what counts, in a sentence."""
         beaten = self.faithful.beaten
+        marks = "it seems so" if beaten.low > 0.5 else "it seems not" if beaten.high < 0.5 else "not clear"
         often = f"{percent(beaten.value)} of {beaten.n} trials"
-        return f"the map beats the same map laid elsewhere in {often}; by chance it would in 50%"
+        return f"{marks}: the map beats the same map laid elsewhere in {often}, by chance in 50%"
 
     def __repr__(self) -> str:
         strongest = ", ".join(unit.address for unit in self.units[:3])

@@ -161,6 +161,7 @@ class Recorder:
     calls: dict[str, int] = field(default_factory=dict)
     inputs: dict[str, object] = field(default_factory=dict)
     outputs: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
+    returned: Any = None
 
     def receive(self, name: str, inputs: tuple, output: Tensor) -> Tensor:
         if isinstance(output, Tensor) and output.ndim in (2, 4):
@@ -212,6 +213,7 @@ class Comparison:
         self._due = {name: earlier.calls[name] for name in self._expected}
         self._late: list[tuple[Tensor, Tensor]] = []  # what a later layer changes in place is compared after it
         self._alike = True
+        self.returned: Any = None
         earlier.outputs.clear()
         earlier.inputs.clear()
 

@@ -31,7 +31,7 @@ function name(card) {
     if (picture.matches("canvas") && !picture.matches(STOPS)) picture.tabIndex = -1; // what it does, buttons do as well
     const said = words(picture, card);
     if (!said) continue; // they come later
-    picture.setAttribute("role", "img");
+    picture.setAttribute("role", picture.matches(STOPS) ? "application" : "img"); // which lets arrow keys through
     refer(picture, "aria-labelledby", said);
   }
   for (const slider of card.querySelectorAll(".widget-slider")) {

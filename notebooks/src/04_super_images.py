@@ -180,7 +180,8 @@ verdict
 
 # %%
 gap = verdict.measured["accuracy with most super images minus that with as many real ones"]
-answer = dict(zip((1, -1, 0), better.choices, strict=True)).get(gap.side(0, alike=0.02))
+taught = max(found.accuracies["real"][found.counts[-1]]) > found.chance + 0.02  # else there is nothing to compare
+answer = dict(zip((1, -1, 0), better.choices, strict=True)).get(gap.side(0, alike=0.02)) if taught else None
 better.reveal(answer, f"super minus real, {found.counts[-1]} of each class: {gap}")
 
 # %%

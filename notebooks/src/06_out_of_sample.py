@@ -287,5 +287,6 @@ nl.stored_verdicts(lesson.notebook)
 # %% [markdown]
 # ## Recap
 # - A softmax has no word for "none of these": what it never saw goes somewhere, and often with confidence.
-# - Noise is one class because noise has features of its own; the bias has little to say.
+# - On CIFAR-10 noise is one class because noise has features of its own, and the bias has little to say. Do your
+#   numbers above say so, too?
 # - One network's answer to noise is an anecdote. Another seed is the least one should ask.

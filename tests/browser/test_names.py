@@ -26,7 +26,7 @@ WIDGETS = {
     "prediction": "guess = nw.Prediction('names', 'How many will flip?', ['few', 'many'])\nguess",
     "blind": "vote = nw.BlindVote({'lion': test.rgb()[:4], 'owl': test.rgb()[4:8]}, 'What is it?', ['a', 'b'])\nvote",
 }
-PICTURES = "canvas", "img", "image", "graphics-document"
+PICTURES = "canvas", "img", "image", "application", "graphics-document"
 INSIDE = "function() { return !!this.closest?.('.nl-card'); }"
 WHERE = "function() { return this.outerHTML.slice(0, 200); }"
 STOPS = """card => [...card.querySelectorAll('*')].filter(part => part.tabIndex >= 0 && !part.disabled
@@ -100,8 +100,8 @@ def test_nothing_is_nameless(notebook):
         ("categories", "img", "Hierarchy. All 10 merges made"),
         ("categories", "img", "lion, mean image"),
         ("manifold", "slider", "Tilt"),
-        ("manifold", "img", "Map: raw images"),
-        ("predictions", "img", "Images behind lion → lion"),
+        ("manifold", "application", "Map: raw images"),
+        ("predictions", "application", "Images behind lion → lion"),
         ("explorer", "img", "Critical filter"),
         ("prediction", "radiogroup", "How many will flip?"),
     ],
@@ -121,9 +121,11 @@ def test_names_follow_what_is_shown(notebook):
     live = spoken.evaluate("node => node.isConnected && node.getAttribute('aria-live')")
     assert live == "polite"  # the part stays and its words change: a part that comes with its words may not be spoken
     assert spoken.text_content().strip() == studio.locator(".nl-status").text_content().strip() != ""
-    expect(notebook.page.locator(".nl-predictions").get_by_role("img", name="lion → lion")).to_be_visible()
+    expect(notebook.page.locator(".nl-predictions").get_by_role("application", name="lion → lion")).to_be_visible()
     notebook.python("table.pick('noise', 'rabbit')")
-    expect(notebook.page.locator(".nl-predictions").get_by_role("img", name="behind noise → rabbit")).to_be_attached()
+    expect(
+        notebook.page.locator(".nl-predictions").get_by_role("application", name="behind noise → rabbit")
+    ).to_be_attached()
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])

@@ -159,6 +159,25 @@ def test_badges_and_install_line_come_with_the_public_address(course):
     assert "git+https://github.com/us/here@v1.2.3" in text
 
 
+@pytest.mark.parametrize(
+    ("address", "plain"),
+    [("https://github.com/us/here.git/", "https://github.com/us/here"), ("https://gitlab.com/us/here", None)],
+)
+def test_the_address_is_one_that_colab_opens(course, address, plain):
+    with (course.HERE.parent / "pyproject.toml").open("a") as project:
+        project.write(f'[project.urls]\nRepository = "{address}"\n')
+    if plain:
+        course.main(["00"])
+        text = (course.HERE / "00_one.ipynb").read_text()
+        assert f"git+{plain}@v1.2.3" in text
+        assert "github/us/here/blob" in text
+    else:
+        with pytest.raises(
+            SystemExit, match=r"`Repository` \(='https://gitlab.com/us/here'\) .* must be https://github"
+        ):
+            course.main(["00"])
+
+
 def test_another_address_leaves_what_was_executed(course, capsys):
     solved = course.HERE / "solutions" / "00_one.ipynb"
     course.main([])

@@ -253,6 +253,15 @@ def test_arrow_keys_go_to_every_point_that_is_shown(shown):
     assert (shown.turn, shown.tilt) == (30, 20), "points in the plane do not turn"
 
 
+def test_enter_selects_what_is_around_the_point_looked_at(shown):
+    shown.hidden, shown.image = ("owl",), int(np.flatnonzero(shown.visible)[4])
+    shown._view._key("Enter", False, False, False)
+    away = np.linalg.norm(shown.seen[:, :2] - shown.seen[shown.image, :2], axis=1)
+    away[~shown.visible] = np.inf
+    assert {*shown.selected} == {*np.argsort(away)[:12].tolist()}
+    assert shown.image in shown.selected
+
+
 def test_in_space_arrow_keys_go_to_points_with_shift(shown):
     shown.raw = True
     wait_for(lambda: shown.manifold.of == "raw images" and not shown.embedding)

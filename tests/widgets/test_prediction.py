@@ -43,6 +43,17 @@ def test_what_else_the_file_holds_stays(folder):
     assert ask("00", ["yes", "no"]).guess is None  # not as this version writes it
 
 
+def test_a_guess_made_after_the_answer_is_no_prediction(folder):
+    prediction = ask()
+    assert "No guess was made" in prediction.reveal("about half").data
+    prediction.guess = "about half"
+    foot = part(prediction, "nl-prediction-foot").value
+    assert "Chosen after the answer was shown" in foot
+    assert "<dd>about half</dd>" in foot
+    assert "nothing yet" not in foot
+    assert "Chosen after the answer was shown" in ask().reveal("about half").data, "also when the notebook is run again"
+
+
 @pytest.mark.parametrize("content", [b"{", b"[1]", b'{"predictions": 3}', b"\xff\xfe\x00"])
 def test_a_damaged_file_is_set_aside_with_a_message(folder, content):
     (folder / PROGRESS_FILE).write_bytes(content)

@@ -1,5 +1,6 @@
 """Checking an exercise: what was tried, what was expected, what came out; and the typical mistake, by name."""
 
+import copy
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from neurolens.units import Objective, parse
 
 GRADING = "NEUROLENS_GRADING"  # set by whoever grades: an answer that is not right then raises
 NEAR = 0.01  # of a number worked out by hand, which may be rounded
+ROUNDED = 0.006  # off, at most, is what was rounded to two decimals
 EXACT = 1e-3  # of what a function returns: constants such as 1.96 are rounded
 MARKS = {True: "✓ right", False: "✗ not yet", None: "… nothing tried yet"}
 
@@ -116,7 +118,7 @@ def _judge_function(exercise: Exercise, answer: Any) -> Outcome:
         return Outcome(False, f"expected a function, got {_short(answer)}: give its name without brackets")
     tried = f"tried {exercise.task} on {', '.join(map(_short, example))}"
     try:
-        got = answer(*(x.clone() if isinstance(x, torch.Tensor) else x for x in example))
+        got = answer(*copy.deepcopy(example))
     except Exception as error:
         return Outcome(False, f"{tried}: it raised {type(error).__name__}: {error}")
     if got is None or got is Ellipsis:
@@ -136,7 +138,7 @@ def _compare(
     if problem := _problem(got, expected):
         return Outcome(False, f"{said}. {problem}")
     for hint, value in wrong:
-        if _alike(value, tolerance)(got):
+        if _alike(value, tolerance)(got) or _rounded(value, got):
             return Outcome(False, f"{said}. {hint}")
     return Outcome(False, f"{said}. {_direction(got, expected)}")
 
@@ -182,8 +184,13 @@ def _problem(got: Any, expected: Any) -> str:
 
 def _direction(got: Any, expected: Any) -> str:
     numbers, wanted = _numbers(got), _numbers(expected)
-    if numbers is None or wanted is None or wanted.ndim:
+    if numbers is None or wanted is None:
         return "Look at the hint above."
+    if _worked_out(expected) and _rounded(expected, got):
+        return "That is close: give one digit more."
+    if wanted.ndim:
+        percents = _worked_out(expected) and np.allclose(numbers, 100 * wanted, rtol=NEAR)
+        return "Those are percentages; shares lie between 0 and 1." if percents else "Look at the hint above."
     number, right = float(numbers), float(wanted)
     if math.isclose(number, 100 * right, rel_tol=NEAR):
         return "That is a percentage; a share lies between 0 and 1."
@@ -192,6 +199,14 @@ def _direction(got: Any, expected: Any) -> str:
     if math.isclose(number, 1 - right, rel_tol=NEAR):
         return "That is 1 minus what was asked for."
     return f"That is too {'large' if number > right else 'small'}."
+
+
+def _rounded(value: Any, got: Any) -> bool:
+    """Return whether a value came out as `got`, to two decimals; of smaller ones nothing would be left."""
+    wanted, numbers = _numbers(value), _numbers(got)
+    if wanted is None or numbers is None or numbers.shape != wanted.shape or np.abs(wanted).max(initial=0) < 0.1:
+        return False
+    return bool(np.abs(numbers - wanted).max() < ROUNDED)
 
 
 def _numbers(value: Any) -> np.ndarray | None:

@@ -95,6 +95,7 @@ EXERCISES = {
         lambda: _wilson(3, 20),
         {
             "That is the normal approximation, which is too narrow near 0 and 1.": lambda: _normal(3, 20),
+            "That is the normal approximation, cut off at 0: it is too narrow there.": lambda: (0.0, _normal(3, 20)[1]),
             "That is the exact (Clopper–Pearson) interval, which is wider.": lambda: _wilson(3, 20, "exact"),
         },
     ),

@@ -57,7 +57,7 @@ def read_progress(file: Path) -> list[Chapter]:
         exercises = {key: entry for key, entry in exercises.items() if key in EXERCISES}
     except FileNotFoundError:
         raise FileNotFoundError(f"`file` (={str(file)!r}) is not here; it lies beside a learner's notebooks") from None
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"`file` (={str(file)!r}) is no learner's progress ({error}); name another file") from error
 
     def chapter(number: str) -> Chapter:

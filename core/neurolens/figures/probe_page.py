@@ -87,7 +87,7 @@ def _pictures(probe: Probe) -> str:
 def _faithful(probe: Probe) -> str:
     """Return whether the evidence marks what counts, in a sentence that opens to the numbers."""
     return (
-        f"<details><summary>Does it mark what counts? {probe.marked[0].upper()}{probe.marked[1:]}.</summary>"
+        f"<details><summary>Does it mark what counts? {probe.marked.capitalize()}.</summary>"
         f'<p class="soft">{escape(probe.faithful.badge)}. {escape(probe.faithful.reading)}</p></details>'
     )
 
@@ -105,11 +105,17 @@ def _classes(probe: Probe) -> str:
 def _units(probe: Probe) -> str:
     most = max((unit.contribution for unit in probe.units), default=0) or 1.0
     rows = "".join(_unit(unit, most) for unit in probe.units)
-    how = "exactly, as the rest is linear" if probe.method == "exact" else f"by {probe.method} gradients"
+    how = "exactly, as the rest of the network is linear" if probe.method == "exact" else f"by {probe.method} gradients"
+    judged = (
+        " What stands on the right tells whether to take the generated picture for what the channel looks for: how its "
+        "score compares with real pictures', how much of it is left when the picture is nudged, and how noisy it is."
+    )
     return (
-        f"<h3>Which channels say so</h3><p>Found {how}: the logit of {escape(probe.said)} is {probe.logit:.2f}.</p>"
+        f"<h3>Which channels say so</h3><p>The number is what a channel adds to the score of {escape(probe.said)}, its "
+        f"logit, which is {probe.logit:.2f}; found {how}.</p>"
         f'<ul>{rows}</ul><p class="soft">Left: the generated optimum. Then real pictures that the channel '
-        f"answers to most, from {escape(probe.data) or 'nowhere: none were given'}.</p>"
+        f"answers to most, from {escape(probe.data) or 'nowhere: none were given'}."
+        f"{judged if any(unit.trust for unit in probe.units) else ''}</p>"
     )
 
 
