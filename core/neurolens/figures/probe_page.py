@@ -87,7 +87,7 @@ def _pictures(probe: Probe) -> str:
 def _faithful(probe: Probe) -> str:
     """Return whether the evidence marks what counts, in a sentence that opens to the numbers."""
     return (
-        f"<details><summary>Does it mark what counts? {probe.marked.capitalize()}.</summary>"
+        f"<details><summary>Does the Grad-CAM mark what counts? {probe.marked.capitalize()}.</summary>"
         f'<p class="soft">{escape(probe.faithful.badge)}. {escape(probe.faithful.reading)}</p></details>'
     )
 
@@ -143,12 +143,12 @@ def _path(probe: Probe) -> str:
     active, critical, left = probe.path.active_filters, probe.path.critical_filters, probe.path.left_at
     said = escape(probe.said)
     counted = f"{len(active)} of {len(critical)}" if critical else "none"
-    lost = "still" if left is None else "no longer"
+    lost = "stays in" if left is None else "leaves"
     return (
         f"<h3>Its path in the prediction tree of {said}</h3><p>From branch to smaller branch down to the image it "
         f"comes closest to, a typical image of each{' (the last ones)' if len(alike) > STATIONS else ''}. Each turn "
-        f"has a critical filter, active where it answers more than to the median {said} image: {counted} are. At the "
-        f"end the picture is {lost} in the range of the {said} images. A blue line: most filters there are active.</p>"
+        f"has a critical filter, active where it answers more than to the median {said} image: {counted} are. On "
+        f"its way the picture {lost} the range of the {said} images. A blue line: most filters there are active.</p>"
         f'<div class="row">{stations}</div>'
     )
 
