@@ -34,7 +34,7 @@ class Kept:
 
     def __init__(self, file: str | Path, section: str):
         self.file, self.section = Path(file).absolute(), section
-        self.message = self._set_aside = ""
+        self.message = ""
         self._unwritten: dict[str, dict[str, Any] | None] = {}
         self._seen: tuple[int, int] | None = None
         self._kept: dict[str, dict[str, Any]] = {}
@@ -72,12 +72,11 @@ class Kept:
         except (ValueError, RecursionError) as error:
             aside = self.file.with_name(f"{self.file.stem}.broken-{time.time_ns()}.json")
             os.replace(self.file, aside)
-            said = f"{self.file.name} was damaged ({error}); it is now {aside.name}, and a new one is begun."
-            self.message = self._set_aside = said
+            self.message = f"{self.file.name} was damaged ({error}); it is now {aside.name}, and a new one is begun."
             return {}
 
     def _write(self) -> None:
-        self.message = self._set_aside  # which stays true, whatever is written now
+        self.message = ""
         try:
             with _alone(self.file):
                 everything = self._read()

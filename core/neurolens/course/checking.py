@@ -88,8 +88,9 @@ def _keep(key: str, outcome: Outcome) -> Outcome:
     progress = Progress("exercises")
     before = progress.entries().get(key, {})
     passed = bool(outcome.passed or before.get("passed"))  # what was solved once stays so
+    damaged = progress.message  # what is written now takes it back
     progress.keep(key, {"passed": passed, "tries": before.get("tries", 0) + 1})
-    return Outcome(outcome.passed, outcome.message, progress.message)
+    return Outcome(outcome.passed, outcome.message, " ".join(filter(None, (damaged, progress.message))))
 
 
 def _judge(exercise: Exercise, answer: Any, given: Sequence[Any]) -> Outcome:
